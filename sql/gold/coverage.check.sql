@@ -1,0 +1,11 @@
+-- Shares that do not follow from their counts.
+select
+    user_id,
+    plays,
+    plays_with_features,
+    share
+from gold.coverage
+where
+    share not between 0 and 1
+    or plays_with_features > plays
+    or abs(share - cast(plays_with_features as double) / plays) > 1e-9;

@@ -1,0 +1,121 @@
+-- What a listener could play next, in words: more of the same, or a gentle step.
+-- grain: one row per user_id and subject
+create or replace table gold.prescriptive_insights as
+with
+
+coverage as (
+    select * from gold.coverage
+),
+
+recommendations as (
+    select * from gold.recommendations
+),
+
+mirror as (
+    select
+        user_id,
+        'mirror' as subject,
+        concat(
+            'For more of what you play now: ',
+            string_agg(
+                track_name || coalesce(' by ' || artist, ''), '; ' order by rank asc
+            ),
+            '. The first fits your present pattern with a match of ', round(max(match_score), 2),
+            ' out of 1.'
+        ) as text,
+        max(match_score) as value,
+        count(*) as n
+    from recommendations
+    where mode = 'mirror' and rank <= 3
+    group by user_id
+),
+
+coach_first as (
+    select
+        user_id,
+        'coach' as subject,
+        concat(
+            'For a gentle step, if you want one: ', track_name,
+            coalesce(' by ' || artist, ''), '. Its valence is ',
+            case
+                when round(valence_delta, 2) = 0 then 'the same as'
+                when valence_delta > 0 then concat(round(valence_delta, 2), ' above')
+                else concat(round(-valence_delta, 2), ' below')
+            end,
+            ' where you are, its energy ',
+            case
+                when round(energy_delta, 2) = 0 then 'the same'
+                when energy_delta > 0 then concat(round(energy_delta, 2), ' higher')
+                else concat(round(-energy_delta, 2), ' lower')
+            end,
+            ', its tempo ', abs(cast(round(tempo_delta_pct) as int)), '% ',
+            case when tempo_delta_pct < 0 then 'slower' else 'faster' end,
+            ': all within the caps of gold.coach_policy. Staying where you are is fine too.'
+        ) as text,
+        valence_delta as value,
+        cast(1 as bigint) as n
+    from recommendations
+    where mode = 'coach' and rank = 1
+),
+
+-- Coach keeps silent rather than break a cap, and says so.
+coach_silent as (
+    select
+        user_id,
+        'coach' as subject,
+        'No track fits within coach''s caps at the moment. Stay with what you like.' as text,
+        cast(null as double) as value,
+        cast(0 as bigint) as n
+    from coverage
+    where
+        user_id not in (
+            select coached.user_id from recommendations as coached
+            where coached.mode = 'coach'
+        )
+),
+
+subjects as (
+    select
+        user_id,
+        subject,
+        text,
+        value,
+        n
+    from mirror
+    union all
+    select
+        user_id,
+        subject,
+        text,
+        value,
+        n
+    from coach_first
+    union all
+    select
+        user_id,
+        subject,
+        text,
+        value,
+        n
+    from coach_silent
+)
+
+select
+    subjects.user_id,
+    subjects.subject,
+    concat(
+        subjects.text,
+        ' Features are known for ', cast(round(100 * coverage.share) as int), '% of your plays.'
+    ) as text,
+    subjects.value,
+    subjects.n,
+    cast(null as double) as p_value,
+    cast(null as double) as ci_low,
+    cast(null as double) as ci_high,
+    concat(
+        'select * from gold.recommendations where user_id = ''',
+        replace(subjects.user_id, '''', ''''''), ''' and mode = ''', subjects.subject,
+        ''' order by rank'
+    ) as evidence_sql
+from subjects
+inner join coverage on subjects.user_id = coverage.user_id;

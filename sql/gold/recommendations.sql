@@ -1,0 +1,34 @@
+-- Twenty tracks for every listener in each mode: what fits, and what fits and leads a step up.
+-- grain: one row per user_id, mode, rank
+create or replace table gold.recommendations as
+with
+
+mirrored as (
+    select * from recommend_all(mode => 'mirror', k => 20)
+),
+
+coached as (
+    select * from recommend_all(mode => 'coach', k => 20)
+),
+
+recommended as (
+    select * from mirrored
+    union all
+    select * from coached
+)
+
+select
+    user_id,
+    mode,
+    rank,
+    track_id,
+    track_name,
+    artist,
+    score,
+    match_score,
+    improvement_score,
+    valence_delta,
+    energy_delta,
+    tempo_delta_pct,
+    reason
+from recommended;

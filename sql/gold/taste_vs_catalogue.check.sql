@@ -1,0 +1,14 @@
+-- Differences that do not follow from their means or lie outside their interval.
+select
+    user_id,
+    feature,
+    listener_mean,
+    catalogue_mean,
+    difference,
+    ci_low,
+    ci_high
+from gold.taste_vs_catalogue
+where
+    abs(listener_mean - catalogue_mean - difference) > 1e-9
+    or difference < ci_low - 1e-9
+    or difference > ci_high + 1e-9;

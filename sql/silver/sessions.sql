@@ -1,0 +1,64 @@
+-- Stretches of listening without a pause of 30 minutes, with the mean features of what was played.
+-- grain: one row per session_id
+create or replace table silver.sessions as
+with
+
+plays as (
+    select * from silver.plays
+),
+
+-- The first play tells when and, by the listener's clock, in which part of the day it began.
+sessions as (
+    select
+        user_id,
+        session_id,
+        min(session_started_at) as started_at,
+        max(played_at) as ended_at,
+        min(local_at) as local_at,
+        count(*) as plays,
+        count(*) filter (where has_features) as plays_with_features,
+        sum(ms_played) as ms_played,
+        avg(danceability) as mean_danceability,
+        avg(energy) as mean_energy,
+        avg(key) as mean_key,
+        avg(loudness) as mean_loudness,
+        avg(mode) as mean_mode,
+        avg(speechiness) as mean_speechiness,
+        avg(acousticness) as mean_acousticness,
+        avg(instrumentalness) as mean_instrumentalness,
+        avg(liveness) as mean_liveness,
+        avg(valence) as mean_valence,
+        avg(tempo) as mean_tempo,
+        avg(time_signature) as mean_time_signature
+    from plays
+    group by user_id, session_id
+)
+
+select
+    user_id,
+    session_id,
+    started_at,
+    ended_at,
+    cast(local_at as date) as local_date,
+    case
+        when date_part('hour', local_at) between 6 and 11 then 'morning'
+        when date_part('hour', local_at) between 12 and 16 then 'afternoon'
+        when date_part('hour', local_at) between 17 and 21 then 'evening'
+        else 'night'
+    end as daypart,
+    plays,
+    plays_with_features,
+    ms_played,
+    mean_danceability,
+    mean_energy,
+    mean_key,
+    mean_loudness,
+    mean_mode,
+    mean_speechiness,
+    mean_acousticness,
+    mean_instrumentalness,
+    mean_liveness,
+    mean_valence,
+    mean_tempo,
+    mean_time_signature
+from sessions;

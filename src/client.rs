@@ -1,0 +1,346 @@
+//! What `import`, `build`, `sql`, `demo` and the tests speak: Flight SQL to a server, or the same
+//! statement entry within the process. Neither can do what the other cannot.
+
+use std::{sync::Arc, time::Duration};
+
+use arrow::{
+    array::RecordBatch,
+    datatypes::{Schema, SchemaRef},
+};
+use arrow_flight::{
+    FlightData, FlightDescriptor, FlightInfo, IpcMessage,
+    encode::FlightDataEncoderBuilder,
+    error::FlightError,
+    flight_service_client::FlightServiceClient,
+    sql::{
+        CommandStatementIngest, DoPutUpdateResult, ProstMessageExt, TableDefinitionOptions,
+        TableExistsOption as Exists, TableNotExistOption as Missing,
+        client::FlightSqlServiceClient,
+    },
+};
+use datafusion::{
+    common::DataFusionError,
+    physical_plan::{
+        EmptyRecordBatchStream, SendableRecordBatchStream, stream::RecordBatchStreamAdapter,
+    },
+};
+use futures::{FutureExt, Stream, StreamExt, TryStreamExt, future};
+use prost::Message;
+use tokio::sync::oneshot;
+use tonic::{
+    Code, Status,
+    transport::{Channel, Endpoint},
+};
+
+use crate::{
+    engine::Engine,
+    error::{Error, Result},
+    lake::TableName,
+    server::wire,
+    statement::{IngestMode, Outcome},
+};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+/// HTTP/2 windows that let a large result flow without waiting for each frame.
+const STREAM_WINDOW_BYTES: u32 = 4 << 20;
+const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
+
+/// A lake to talk to: the engine in this process, or a server.
+#[derive(Clone)]
+pub enum Client {
+    /// The engine in this process.
+    Local(Engine),
+    /// A Flight SQL server.
+    Remote(RemoteClient),
+}
+
+impl Client {
+    /// A connection to the server at `grpc://host:port`, `http://host:port` or `host:port`.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for what is no such address, [`Error::Remote`] when nobody answers there.
+    pub async fn connect(url: &str) -> Result<Self> {
+        RemoteClient::connect(url).await.map(Self::Remote)
+    }
+
+    /// Runs a statement, a query or an update.
+    ///
+    /// # Errors
+    /// What is wrong with the statement, or with the way to the server.
+    pub async fn run(&self, sql: &str) -> Result<Outcome> {
+        match self {
+            Self::Local(engine) => Ok(match engine.run(sql, &[]).await? {
+                Outcome::Rows(rows) => {
+                    let schema = wire::result_schema(&rows.schema());
+                    Outcome::Rows(wire::conforming(rows, &schema))
+                }
+                done => done,
+            }),
+            Self::Remote(remote) => remote.run(sql).await,
+        }
+    }
+
+    /// Runs a query and streams its rows; an update runs too, and has none.
+    ///
+    /// # Errors
+    /// As [`Client::run`]; later ones come from the stream.
+    pub async fn stream(&self, sql: &str) -> Result<SendableRecordBatchStream> {
+        match self.run(sql).await? {
+            Outcome::Rows(rows) => Ok(rows),
+            Outcome::Changed(_) | Outcome::Done => {
+                let schema = Arc::new(Schema::empty());
+                Ok(Box::pin(EmptyRecordBatchStream::new(schema)))
+            }
+        }
+    }
+
+    /// Runs a query and collects its rows.
+    ///
+    /// # Errors
+    /// As [`Client::run`].
+    pub async fn query(&self, sql: &str) -> Result<(SchemaRef, Vec<RecordBatch>)> {
+        let rows = self.stream(sql).await?;
+        let schema = rows.schema();
+        Ok((schema, rows.try_collect().await?))
+    }
+
+    /// Runs an update and says how many rows it changed, if it counts rows.
+    ///
+    /// # Errors
+    /// As [`Client::run`].
+    pub async fn execute(&self, sql: &str) -> Result<Option<u64>> {
+        match self.run(sql).await? {
+            Outcome::Changed(rows) => Ok(Some(rows)),
+            Outcome::Done => Ok(None),
+            Outcome::Rows(mut rows) => {
+                while rows.try_next().await?.is_some() {}
+                Ok(None)
+            }
+        }
+    }
+
+    /// Loads batches into a table, all in one commit; returns how many rows.
+    ///
+    /// # Errors
+    /// As the mode demands of the table, and whatever ends the stream of batches.
+    pub async fn ingest(
+        &self,
+        target: &TableName,
+        mode: IngestMode,
+        batches: SendableRecordBatchStream,
+    ) -> Result<u64> {
+        match self {
+            Self::Local(engine) => {
+                let plain = wire::table_schema(&batches.schema());
+                let batches = wire::conforming(batches, &plain);
+                engine.ingest(target, mode, batches).await
+            }
+            Self::Remote(remote) => remote.ingest(target, &mode, batches).await,
+        }
+    }
+}
+
+/// A connection to a Flight SQL server; clones share it.
+#[derive(Debug, Clone)]
+pub struct RemoteClient {
+    flight: FlightSqlServiceClient<Channel>,
+}
+
+impl RemoteClient {
+    async fn connect(url: &str) -> Result<Self> {
+        let channel = endpoint(url)?
+            .connect()
+            .await
+            .map_err(|error| Error::Remote {
+                code: Code::Unavailable,
+                message: format!(
+                    "cannot connect to {url}: {}; is `moodlake serve` running there?",
+                    root_cause(&error)
+                ),
+            })?;
+        let flight =
+            FlightServiceClient::new(channel).max_decoding_message_size(wire::MAX_MESSAGE_BYTES);
+        Ok(Self {
+            flight: FlightSqlServiceClient::new_from_inner(flight),
+        })
+    }
+
+    /// The server runs an update when it is asked for the result, and answers with an empty schema.
+    async fn run(&self, sql: &str) -> Result<Outcome> {
+        let mut flight = self.flight.clone();
+        let info = flight
+            .execute(sql.to_string(), None)
+            .await
+            .map_err(wire::flight_error)?;
+        let schema = announced_schema(&info)?;
+        if schema.fields().is_empty() {
+            return Ok(u64::try_from(info.total_records).map_or(Outcome::Done, Outcome::Changed));
+        }
+        let ticket = info
+            .endpoint
+            .into_iter()
+            .find_map(|endpoint| endpoint.ticket)
+            .ok_or_else(|| Error::Internal("the server gave no ticket for its result".into()))?;
+        let batches = flight.do_get(ticket).await.map_err(wire::flight_error)?;
+        let batches = batches.map_err(|error| DataFusionError::from(wire::flight_error(error)));
+        Ok(Outcome::Rows(Box::pin(RecordBatchStreamAdapter::new(
+            schema, batches,
+        ))))
+    }
+
+    async fn ingest(
+        &self,
+        target: &TableName,
+        mode: &IngestMode,
+        batches: SendableRecordBatchStream,
+    ) -> Result<u64> {
+        let (messages, failure) = encoded(ingest_command(target, mode), batches);
+        let mut flight = self.flight.clone();
+        let answer = async move {
+            let mut results = flight.do_put(messages).await.map_err(wire::flight_error)?;
+            results.message().await.map_err(remote_error)
+        };
+        let answer = tokio::select! {
+            biased;
+            // Leaving drops the call: the server sees it broken off, and commits nothing.
+            Ok(error) = failure => return Err(error),
+            answer = answer => answer?,
+        };
+        let answer = answer.ok_or_else(|| {
+            Error::Internal(format!(
+                "the server did not say how many rows went into {target}"
+            ))
+        })?;
+        let answer = DoPutUpdateResult::decode(answer.app_metadata)
+            .map_err(|error| Error::Internal(format!("the answer to a load: {error}")))?;
+        u64::try_from(answer.record_count)
+            .map_err(|_| Error::Internal(format!("the server did not count the rows of {target}")))
+    }
+}
+
+fn endpoint(url: &str) -> Result<Endpoint> {
+    let authority = ["grpc://", "grpc+tcp://", "http://"]
+        .iter()
+        .find_map(|scheme| url.strip_prefix(scheme))
+        .unwrap_or(url)
+        .trim_end_matches('/');
+    let endpoint = (!authority.contains("://") && authority.contains(':'))
+        .then(|| Endpoint::from_shared(format!("http://{authority}")).ok())
+        .flatten()
+        .ok_or_else(|| {
+            Error::Input(format!(
+                "'{url}' is no server address, expected grpc://host:port"
+            ))
+        })?;
+    Ok(endpoint
+        .connect_timeout(CONNECT_TIMEOUT)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES))
+}
+
+fn announced_schema(info: &FlightInfo) -> Result<SchemaRef> {
+    Ok(Arc::new(Schema::try_from(IpcMessage(info.schema.clone()))?))
+}
+
+fn ingest_command(target: &TableName, mode: &IngestMode) -> CommandStatementIngest {
+    let (if_not_exist, if_exists) = match mode {
+        IngestMode::Create => (Missing::Create, Exists::Fail),
+        IngestMode::Append => (Missing::Fail, Exists::Append),
+        IngestMode::Replace => (Missing::Create, Exists::Replace),
+        IngestMode::CreateAppend => (Missing::Create, Exists::Append),
+    };
+    CommandStatementIngest {
+        table_definition_options: Some(TableDefinitionOptions {
+            if_not_exist: if_not_exist.into(),
+            if_exists: if_exists.into(),
+        }),
+        table: target.table.clone(),
+        schema: Some(target.schema.clone()),
+        ..CommandStatementIngest::default()
+    }
+}
+
+/// The batches as messages, the command with the first. An error is reported, and the messages then
+/// never end, for their end would make the server commit what it has.
+fn encoded(
+    command: CommandStatementIngest,
+    batches: SendableRecordBatchStream,
+) -> (
+    impl Stream<Item = FlightData> + Send + 'static,
+    oneshot::Receiver<Error>,
+) {
+    let (report, failure) = oneshot::channel();
+    let mut report = Some(report);
+    let schema = wire::table_schema(&batches.schema());
+    let descriptor = FlightDescriptor::new_cmd(command.as_any().encode_to_vec());
+    let messages = FlightDataEncoderBuilder::new()
+        .with_schema(Arc::clone(&schema))
+        .with_flight_descriptor(Some(descriptor))
+        .build(
+            wire::conforming(batches, &schema)
+                .map_err(|error| FlightError::ExternalError(Box::new(error))),
+        )
+        .filter_map(move |message| match message {
+            Ok(message) => future::ready(Some(message)).left_future(),
+            Err(error) => {
+                if let Some(report) = report.take() {
+                    // Nobody listens once the server has answered.
+                    let _ = report.send(wire::flight_error(error));
+                }
+                future::pending().right_future()
+            }
+        });
+    (messages, failure)
+}
+
+fn remote_error(status: Status) -> Error {
+    wire::flight_error(FlightError::from(status))
+}
+
+/// A transport error's own words say only that there was one.
+fn root_cause(error: &tonic::transport::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_has_several_spellings() {
+        for url in [
+            "grpc://127.0.0.1:50051",
+            "http://127.0.0.1:50051/",
+            "127.0.0.1:50051",
+        ] {
+            let endpoint = endpoint(url).unwrap();
+            assert_eq!(endpoint.uri().authority().unwrap(), "127.0.0.1:50051");
+        }
+        for url in ["", "ftp://127.0.0.1:21", "localhost", "grpc://a b:1"] {
+            let message = endpoint(url).unwrap_err().to_string();
+            assert!(
+                message.contains("expected grpc://host:port"),
+                "{url}: {message}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_there_is_said_plainly() {
+        let Err(error) = Client::connect("grpc://127.0.0.1:1").await else {
+            panic!("something listens on port 1");
+        };
+        assert!(
+            error
+                .to_string()
+                .starts_with("cannot connect to grpc://127.0.0.1:1")
+        );
+    }
+}

@@ -1,0 +1,166 @@
+//! The engine: one lake, and the only place that builds sessions over it.
+//!
+//! A statement gets a session of its own (a `Scope`): its view of the catalogue, the functions bound to the models that
+//! exist now. What is done with statements is in `statement/`.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use async_trait::async_trait;
+use datafusion::{
+    catalog::Session,
+    common::Result as DataFusionResult,
+    execution::{
+        SessionState, SessionStateBuilder, context::QueryPlanner, runtime_env::RuntimeEnv,
+    },
+    logical_expr::LogicalPlan,
+    physical_plan::ExecutionPlan,
+    physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner},
+    prelude::SessionConfig,
+};
+use moodlake_udfs::ModelSource;
+
+pub use crate::statement::{IngestMode, Outcome, Planned, Prepared};
+use crate::{
+    error::{Error, Result},
+    lake::{self, CATALOG, DEFAULT_SCHEMA, Lake, StatementCatalog},
+    models::store::Models,
+    sources,
+};
+
+/// Where an engine keeps its tables, and which files its statements may read.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The lake's folder; made if it is not there.
+    pub dir: PathBuf,
+    /// What `spotify_history()` and `tracks_csv()` may read.
+    pub files: FileAccess,
+}
+
+/// Which files statements may read.
+#[derive(Debug, Clone)]
+pub enum FileAccess {
+    /// Any: the statements are the user's own, in the user's own process.
+    Anywhere,
+    /// Only files under these folders; none if there are none.
+    Under(Vec<PathBuf>),
+}
+
+/// A lake and what is needed to run statements on it. Clones share everything.
+#[derive(Debug, Clone)]
+pub struct Engine(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    lake: Arc<Lake>,
+    files: FileAccess,
+    runtime: Arc<RuntimeEnv>,
+    models: RwLock<Arc<Models>>,
+}
+
+/// What one statement sees.
+#[derive(Debug)]
+pub(crate) struct Scope {
+    pub(crate) catalog: Arc<StatementCatalog>,
+    pub(crate) models: Arc<Models>,
+    pub(crate) state: SessionState,
+}
+
+impl Engine {
+    /// Opens a lake, making its folders and the registry's tables if they are not there.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Lake`] when the folder cannot be used.
+    pub async fn open(settings: Settings) -> Result<Self> {
+        let shared = Shared {
+            lake: Arc::new(Lake::open(&settings.dir)?),
+            files: settings.files,
+            runtime: Arc::new(RuntimeEnv::default()),
+            models: RwLock::default(),
+        };
+        let engine = Self(Arc::new(shared));
+        engine.create_registry().await?;
+        Ok(engine)
+    }
+
+    /// A session over the lake as it is now, for plans that were made elsewhere.
+    #[must_use]
+    pub fn session_state(&self) -> SessionState {
+        self.scope_of(self.known_models()).state
+    }
+
+    pub(crate) fn lake(&self) -> &Lake {
+        &self.0.lake
+    }
+
+    /// The view of one statement: newest models, and a catalogue that takes each table's newest version once.
+    pub(crate) async fn scope(&self) -> Result<Scope> {
+        Ok(self.scope_of(self.newest_models().await?))
+    }
+
+    /// A scope without models, for reading the registry itself.
+    pub(crate) fn bare_scope(&self) -> Scope {
+        self.scope_of(Arc::default())
+    }
+
+    pub(crate) fn known_models(&self) -> Arc<Models> {
+        Arc::clone(&self.0.models.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn remember_models(&self, models: Arc<Models>) {
+        *self.0.models.write().unwrap_or_else(PoisonError::into_inner) = models;
+    }
+
+    fn scope_of(&self, models: Arc<Models>) -> Scope {
+        let base = models.session.get_or_init(|| self.base_session(&models.source)).clone();
+        let catalog = StatementCatalog::new(Arc::clone(&self.0.lake), base, models.objects.clone());
+        let state = catalog.session();
+        Scope { catalog, models, state }
+    }
+
+    /// A session with every function, and without a catalogue.
+    fn base_session(&self, models: &Arc<ModelSource>) -> SessionState {
+        let mut config = SessionConfig::new()
+            .with_information_schema(true)
+            .with_create_default_catalog_and_schema(false)
+            .with_default_catalog_and_schema(CATALOG, DEFAULT_SCHEMA);
+        let options = config.options_mut();
+        options.execution.parquet.pushdown_filters = true;
+        options.execution.time_zone = Some("UTC".into());
+        let state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(Arc::clone(&self.0.runtime))
+            .with_default_features()
+            .with_query_planner(Arc::new(LakePlanner))
+            .build();
+        let ctx = session_context(state);
+        // Neither can fail: a fresh session refuses no function.
+        let _ = moodlake_udfs::register_all(&ctx, models);
+        sources::register(&ctx, &self.0.files);
+        ctx.state()
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "sessions are built here and nowhere else")]
+fn session_context(state: SessionState) -> datafusion::prelude::SessionContext {
+    datafusion::prelude::SessionContext::new_with_state(state)
+}
+
+/// DataFusion's planner, which also lowers the nodes of delta-rs' builders.
+#[derive(Debug)]
+struct LakePlanner;
+
+#[async_trait]
+impl QueryPlanner for LakePlanner {
+    async fn create_physical_plan(
+        &self,
+        plan: &LogicalPlan,
+        session: &dyn Session,
+    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        DefaultPhysicalPlanner::with_extension_planners(lake::extension_planners())
+            .create_physical_plan(plan, session)
+            .await
+    }
+}

@@ -1,0 +1,230 @@
+//! A statement's own view of the lake: the first time it needs a table the newest snapshot is taken and kept to its end,
+//! so that whatever is planned later (a view, the body of a relation function) sees the same version.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
+
+use async_trait::async_trait;
+use datafusion::{
+    catalog::{
+        CatalogProvider, CatalogProviderList, MemTable, SchemaProvider, TableProvider,
+    },
+    common::{Result as DataFusionResult, plan_err},
+    datasource::ViewTable,
+    execution::{SessionState, session_state::SessionStateBuilder},
+    logical_expr::TableType,
+};
+
+use super::{
+    CATALOG, Lake, SCHEMAS, TableName,
+    scan,
+    snapshot::Snapshot,
+    system_tables::{self, Object},
+};
+use crate::error::Result;
+
+/// A table name may carry the version to read: `plays@v3` (written by the statement room for `VERSION AS OF`).
+const VERSION_MARK: &str = "@v";
+/// Views may name views, but not forever.
+const VIEW_DEPTH: usize = 16;
+
+/// The catalogue of one statement.
+#[derive(Debug)]
+pub struct StatementCatalog {
+    lake: Arc<Lake>,
+    /// A session without a catalogue, from which this statement's sessions are made.
+    base: SessionState,
+    /// Models, which the lake does not know, as rows of `system.tables`.
+    models: Vec<Object>,
+    seen: Mutex<HashMap<String, Arc<dyn TableProvider>>>,
+    states: Mutex<BTreeMap<String, String>>,
+    depth: usize,
+    this: Weak<Self>,
+}
+
+impl StatementCatalog {
+    /// A catalogue for one statement.
+    #[must_use]
+    pub fn new(lake: Arc<Lake>, base: SessionState, models: Vec<Object>) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self {
+            lake,
+            base,
+            models,
+            seen: Mutex::default(),
+            states: Mutex::default(),
+            depth: 0,
+            this: this.clone(),
+        })
+    }
+
+    /// A session that sees this catalogue.
+    #[must_use]
+    pub fn session(&self) -> SessionState {
+        let state = SessionStateBuilder::new_from_existing(self.base.clone());
+        state.with_catalog_list(Arc::new(CatalogList(self.this.upgrade()))).build()
+    }
+
+    /// The state of each table that the statement has read so far.
+    #[must_use]
+    pub fn states(&self) -> BTreeMap<String, String> {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes the newest snapshot of a table now, so that it counts as read. Tables that do not exist are left to the planner.
+    ///
+    /// # Errors
+    /// Those of opening the table.
+    pub async fn pin(&self, name: &TableName) -> Result<()> {
+        self.provider(&name.schema, &name.table).await?;
+        Ok(())
+    }
+
+    async fn provider(&self, schema: &str, table: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let key = format!("{schema}.{table}");
+        if let Some(known) = self.seen.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Ok(Some(Arc::clone(known)));
+        }
+        let Some(provider) = self.make_provider(schema, table).await? else {
+            return Ok(None);
+        };
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(Some(Arc::clone(seen.entry(key).or_insert(provider))))
+    }
+
+    async fn make_provider(&self, schema: &str, table: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        if schema == "system" && table == system_tables::TABLES {
+            let mut objects = self.lake.objects().await?;
+            objects.extend(self.models.iter().cloned());
+            let batch = system_tables::batch(&objects)?;
+            return Ok(Some(Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch]])?)));
+        }
+        if let Some((table, version)) = split_version(table) {
+            let name = TableName::new(schema, table)?;
+            let Some(snapshot) = self.lake.at_version(&name, version).await? else { return Ok(None) };
+            return Ok(Some(scan::provider(snapshot).await?));
+        }
+        let Ok(name) = TableName::new(schema, table) else { return Ok(None) };
+        if let Some(snapshot) = self.lake.latest(&name).await? {
+            self.record(&snapshot);
+            return Ok(Some(scan::provider(snapshot).await?));
+        }
+        match self.lake.view(&name)? {
+            Some(query) => Ok(Some(self.plan_view(&name, query).await?)),
+            None => Ok(None),
+        }
+    }
+
+    fn record(&self, snapshot: &Snapshot) {
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        states.insert(snapshot.name.to_string(), snapshot.state().to_string());
+    }
+
+    async fn plan_view(&self, name: &TableName, query: String) -> DataFusionResult<Arc<dyn TableProvider>> {
+        if self.depth >= VIEW_DEPTH {
+            return plan_err!("view '{name}' names itself, or views are nested more than {VIEW_DEPTH} deep");
+        }
+        let nested = Arc::new_cyclic(|this| Self {
+            lake: Arc::clone(&self.lake),
+            base: self.base.clone(),
+            models: Vec::new(),
+            seen: Mutex::new(self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()),
+            states: Mutex::default(),
+            depth: self.depth + 1,
+            this: this.clone(),
+        });
+        let plan = Box::pin(nested.session().create_logical_plan(&query)).await;
+        let plan = plan.map_err(|error| error.context(format!("in view '{name}'")))?;
+        self.states.lock().unwrap_or_else(PoisonError::into_inner).extend(nested.states());
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        for (key, provider) in nested.seen.lock().unwrap_or_else(PoisonError::into_inner).drain() {
+            seen.entry(key).or_insert(provider);
+        }
+        Ok(Arc::new(ViewTable::new(plan, Some(query))))
+    }
+}
+
+fn split_version(table: &str) -> Option<(&str, u64)> {
+    let (table, version) = table.rsplit_once(VERSION_MARK)?;
+    Some((table, version.parse().ok()?))
+}
+
+/// What `VERSION AS OF` turns a table's name into.
+#[must_use]
+pub(crate) fn versioned(table: &str, version: u64) -> String {
+    format!("{table}{VERSION_MARK}{version}")
+}
+
+/// The list with the one catalogue. It keeps the statement's catalogue alive as long as its sessions live.
+#[derive(Debug)]
+struct CatalogList(Option<Arc<StatementCatalog>>);
+
+impl CatalogProviderList for CatalogList {
+    fn register_catalog(&self, _name: String, _catalog: Arc<dyn CatalogProvider>) -> Option<Arc<dyn CatalogProvider>> {
+        None
+    }
+
+    fn catalog_names(&self) -> Vec<String> {
+        vec![CATALOG.to_string()]
+    }
+
+    fn catalog(&self, name: &str) -> Option<Arc<dyn CatalogProvider>> {
+        let catalog = self.0.clone().filter(|_| name == CATALOG)?;
+        Some(Arc::new(Catalog(catalog)))
+    }
+}
+
+#[derive(Debug)]
+struct Catalog(Arc<StatementCatalog>);
+
+impl CatalogProvider for Catalog {
+    fn schema_names(&self) -> Vec<String> {
+        self.0.lake.schemas().unwrap_or_else(|_| SCHEMAS.map(str::to_string).to_vec())
+    }
+
+    fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        Some(Arc::new(LakeSchema { catalog: Arc::clone(&self.0), name: name.to_string() }))
+    }
+}
+
+#[derive(Debug)]
+struct LakeSchema {
+    catalog: Arc<StatementCatalog>,
+    name: String,
+}
+
+#[async_trait]
+impl SchemaProvider for LakeSchema {
+    fn table_names(&self) -> Vec<String> {
+        let lake = &self.catalog.lake;
+        let mut names = lake.tables(&self.name).unwrap_or_default();
+        names.extend(lake.views(&self.name).unwrap_or_default());
+        if self.name == "system" {
+            names.push(system_tables::TABLES.to_string());
+        }
+        names
+    }
+
+    async fn table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
+        Ok(self.catalog.provider(&self.name, name).await?)
+    }
+
+    async fn table_type(&self, name: &str) -> DataFusionResult<Option<TableType>> {
+        if self.name == "system" && name == system_tables::TABLES {
+            return Ok(Some(TableType::View));
+        }
+        let name = TableName::new(&self.name, name)?;
+        if self.catalog.lake.has_table(&name) {
+            return Ok(Some(TableType::Base));
+        }
+        Ok(self.catalog.lake.view(&name)?.map(|_| TableType::View))
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        let Ok(table) = TableName::new(&self.name, name) else { return false };
+        let lake = &self.catalog.lake;
+        lake.has_table(&table) || matches!(lake.view(&table), Ok(Some(_)))
+    }
+}
+

@@ -1,0 +1,115 @@
+//! `NOT NULL` and `CHECK`: rows are held against their table's constraints before anything is written, so that the
+//! error can name the constraint and a row. (delta-rs checks again while writing, but says neither.)
+
+use std::sync::Arc;
+
+use arrow::{
+    array::{Array, RecordBatch},
+    util::display::{ArrayFormatter, FormatOptions},
+};
+use datafusion::{
+    common::{DFSchema, Result as DataFusionResult, cast::as_boolean_array},
+    execution::{SendableRecordBatchStream, SessionState},
+    physical_expr::PhysicalExpr,
+    physical_plan::stream::RecordBatchStreamAdapter,
+};
+use futures::StreamExt;
+
+use super::{TableName, lake_error, snapshot::Snapshot};
+use crate::error::{Error, Result};
+
+/// Values longer than this are cut in messages.
+const SHOWN_VALUE_CHARS: usize = 60;
+
+/// The constraints of a table, ready to be evaluated.
+pub(super) struct Constraints {
+    table: TableName,
+    not_null: Vec<String>,
+    checks: Vec<Check>,
+}
+
+struct Check {
+    name: String,
+    sql: String,
+    expression: Arc<dyn PhysicalExpr>,
+}
+
+impl Constraints {
+    pub(super) fn of(snapshot: &Snapshot, state: &SessionState) -> Result<Self> {
+        let schema = snapshot.schema();
+        let fields = schema.fields().iter();
+        let not_null = fields.filter(|field| !field.is_nullable()).map(|field| field.name().clone());
+        let table_state = snapshot.table.snapshot();
+        let table_state = table_state.map_err(|error| lake_error(&snapshot.name, error))?;
+        let df_schema = DFSchema::try_from(Arc::clone(schema))?;
+        let checks = table_state
+            .metadata()
+            .configuration()
+            .iter()
+            .filter_map(|(key, sql)| Some((key.strip_prefix("delta.constraints.")?, sql)))
+            .map(|(name, sql)| {
+                let expression = state.create_logical_expr(sql, &df_schema)?;
+                let expression = state.create_physical_expr(expression, &df_schema)?;
+                Ok(Check { name: name.to_string(), sql: sql.clone(), expression })
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self { table: snapshot.name.clone(), not_null: not_null.collect(), checks })
+    }
+
+    /// The same rows, ending in an error at the first one that breaks a constraint.
+    pub(super) fn guard(self, rows: SendableRecordBatchStream) -> SendableRecordBatchStream {
+        if self.not_null.is_empty() && self.checks.is_empty() {
+            return rows;
+        }
+        let schema = rows.schema();
+        let guarded = rows.map(move |batch| {
+            let batch = batch?;
+            self.check(&batch)?;
+            Ok(batch)
+        });
+        Box::pin(RecordBatchStreamAdapter::new(schema, guarded))
+    }
+
+    fn check(&self, batch: &RecordBatch) -> DataFusionResult<()> {
+        for column in &self.not_null {
+            let Some(values) = batch.column_by_name(column) else { continue };
+            let first_null = (0..batch.num_rows()).find(|row| values.is_null(*row));
+            if let Some(row) = first_null.filter(|_| values.null_count() > 0) {
+                return Err(self.broken(&format!("NOT NULL of column '{column}'"), batch, row));
+            }
+        }
+        for check in &self.checks {
+            let holds = check.expression.evaluate(batch)?.into_array(batch.num_rows())?;
+            let holds = as_boolean_array(&holds)?;
+            let broken = (0..holds.len()).find(|row| holds.is_null(*row) || !holds.value(*row));
+            if let Some(row) = broken {
+                let constraint = format!("constraint '{}' ({})", check.name, check.sql);
+                return Err(self.broken(&constraint, batch, row));
+            }
+        }
+        Ok(())
+    }
+
+    fn broken(&self, constraint: &str, batch: &RecordBatch, row: usize) -> datafusion::error::DataFusionError {
+        let table = &self.table;
+        Error::Constraint(format!(
+            "{table}: {constraint} is broken by the row {}; nothing was written",
+            describe_row(batch, row)
+        ))
+        .into()
+    }
+}
+
+/// `{user_id: lena, plays: 3}`
+fn describe_row(batch: &RecordBatch, row: usize) -> String {
+    let options = FormatOptions::default().with_null("null");
+    let schema = batch.schema();
+    let values = schema.fields().iter().zip(batch.columns()).map(|(field, column)| {
+        let shown = ArrayFormatter::try_new(column.as_ref(), &options)
+            .map_or_else(|_| "?".to_string(), |formatter| formatter.value(row).to_string());
+        let cut: String = shown.chars().take(SHOWN_VALUE_CHARS).collect();
+        let ellipsis = if cut.len() < shown.len() { "…" } else { "" };
+        format!("{}: {cut}{ellipsis}", field.name())
+    });
+    format!("{{{}}}", values.collect::<Vec<_>>().join(", "))
+}

@@ -1,0 +1,281 @@
+//! The lake: schemas of Delta tables under one folder. The only room that knows `deltalake`.
+//!
+//! A table `schema.table` is the folder `<root>/<schema>/<table>`; a view is the file `<root>/<schema>/<view>.view.sql`.
+//! Nothing here parses SQL statements or knows the pipeline.
+
+mod catalog;
+mod constraints;
+mod history;
+mod scan;
+mod snapshot;
+mod system_tables;
+mod views;
+mod write;
+
+use std::{
+    collections::HashMap,
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use datafusion::physical_planner::ExtensionPlanner;
+use deltalake::{
+    DeltaTable, DeltaTableError, delta_datafusion::planner::DeltaExtensionPlanner,
+    kernel::transaction::TransactionError,
+};
+use url::Url;
+
+pub use catalog::StatementCatalog;
+pub(crate) use catalog::versioned;
+pub use system_tables::Object;
+pub use history::CommitNote;
+pub(crate) use write::one_shot_plan;
+pub use write::{Disposition, NewTable};
+
+use crate::error::{Error, Result};
+use snapshot::Snapshot;
+
+/// The one catalogue's name.
+pub const CATALOG: &str = "moodlake";
+/// The schema of names that name none.
+pub const DEFAULT_SCHEMA: &str = "gold";
+/// The schemas that every lake has.
+pub const SCHEMAS: [&str; 5] = ["bronze", "silver", "ml", "gold", "system"];
+
+/// A table's (or view's) name: schema and table, both as folders may be named.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TableName {
+    /// The schema, such as `gold`.
+    pub schema: String,
+    /// The table in it, such as `top_tracks`.
+    pub table: String,
+}
+
+impl TableName {
+    /// A name of two parts; refuses what cannot be the name of a folder.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when a part is empty, starts with a dot or holds a path separator or an `@`.
+    pub fn new(schema: impl Into<String>, table: impl Into<String>) -> Result<Self> {
+        let (schema, table) = (schema.into(), table.into());
+        check_part("schema", &schema)?;
+        check_part("table", &table)?;
+        Ok(Self { schema, table })
+    }
+}
+
+impl fmt::Display for TableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.schema, self.table)
+    }
+}
+
+impl FromStr for TableName {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let parts: Vec<&str> = text.split('.').collect();
+        match parts.as_slice() {
+            [table] => Self::new(DEFAULT_SCHEMA, *table),
+            [schema, table] | [CATALOG, schema, table] => Self::new(*schema, *table),
+            _ => Err(Error::Input(format!(
+                "'{text}' is not a table name, expected schema.table"
+            ))),
+        }
+    }
+}
+
+/// Refuses a schema or table name that a folder cannot carry safely.
+pub(crate) fn check_part(kind: &str, part: &str) -> Result<()> {
+    let unsafe_character = |c: char| c == '/' || c == '\\' || c == '@' || c.is_control();
+    if part.is_empty() || part.starts_with('.') || part.contains(unsafe_character) {
+        return Err(Error::Input(format!(
+            "'{part}' cannot name a {kind}: use letters, digits and underscores"
+        )));
+    }
+    Ok(())
+}
+
+/// All tables under one folder, shared by every statement of the process.
+#[derive(Debug)]
+pub struct Lake {
+    root: PathBuf,
+    /// The newest snapshot known of each table; refreshed, not trusted.
+    snapshots: Mutex<HashMap<TableName, Arc<Snapshot>>>,
+    /// One writer a table at a time, so that writers of this process never conflict.
+    writers: Mutex<HashMap<TableName, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+impl Lake {
+    /// The lake in `root`, which is made if it is not there.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the folder cannot be made or read.
+    pub fn open(root: &Path) -> Result<Self> {
+        for schema in SCHEMAS {
+            let folder = root.join(schema);
+            std::fs::create_dir_all(&folder).map_err(Error::io(folder))?;
+        }
+        let root = root.canonicalize().map_err(Error::io(root))?;
+        Ok(Self {
+            root,
+            snapshots: Mutex::default(),
+            writers: Mutex::default(),
+        })
+    }
+
+    /// Makes a schema. Returns whether it was missing.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for an impossible name, [`Error::Io`] when the folder cannot be made.
+    pub fn create_schema(&self, schema: &str) -> Result<bool> {
+        check_part("schema", schema)?;
+        let folder = self.root.join(schema);
+        let missing = !folder.is_dir();
+        std::fs::create_dir_all(&folder).map_err(Error::io(folder))?;
+        Ok(missing)
+    }
+
+    /// The schemas there are, sorted.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the root cannot be read.
+    pub fn schemas(&self) -> Result<Vec<String>> {
+        folder_names(&self.root)
+    }
+
+    /// The tables of a schema, sorted; views not among them.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the schema's folder cannot be read.
+    pub fn tables(&self, schema: &str) -> Result<Vec<String>> {
+        let folder = self.root.join(schema);
+        if check_part("schema", schema).is_err() || !folder.is_dir() {
+            return Ok(Vec::new());
+        }
+        let mut names = folder_names(&folder)?;
+        names.retain(|name| folder.join(name).join("_delta_log").is_dir());
+        Ok(names)
+    }
+
+    /// Whether a table of this name exists.
+    #[must_use]
+    pub fn has_table(&self, name: &TableName) -> bool {
+        self.folder(name).join("_delta_log").is_dir()
+    }
+
+    /// The newest state of a table: a text that changes with its content.
+    ///
+    /// # Errors
+    /// Those of opening the table.
+    pub async fn state(&self, name: &TableName) -> Result<Option<String>> {
+        Ok(self.latest(name).await?.map(|snapshot| snapshot.state().to_string()))
+    }
+
+    /// Moves a table aside, into a hidden folder from where it can be brought back or vacuumed.
+    /// Returns whether there was one.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the folder cannot be moved.
+    pub async fn drop_table(&self, name: &TableName) -> Result<bool> {
+        let _writing = self.lock(name).await;
+        if !self.has_table(name) {
+            return Ok(false);
+        }
+        let dropped = self.root.join(".dropped");
+        std::fs::create_dir_all(&dropped).map_err(Error::io(&dropped))?;
+        let folder = self.folder(name);
+        let aside = dropped.join(format!("{name}.{}", uuid::Uuid::now_v7()));
+        std::fs::rename(&folder, aside).map_err(Error::io(folder))?;
+        self.forget(name);
+        Ok(true)
+    }
+
+    fn folder(&self, name: &TableName) -> PathBuf {
+        self.root.join(&name.schema).join(&name.table)
+    }
+
+    fn url(&self, name: &TableName) -> Result<Url> {
+        let folder = self.folder(name);
+        Url::from_directory_path(&folder)
+            .map_err(|()| Error::Internal(format!("{} is no absolute path", folder.display())))
+    }
+
+    async fn lock(&self, name: &TableName) -> tokio::sync::OwnedMutexGuard<()> {
+        let lock = {
+            let mut writers = self.writers.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(writers.entry(name.clone()).or_default())
+        };
+        lock.lock_owned().await
+    }
+
+    fn remember(&self, name: &TableName, table: DeltaTable) -> Result<Arc<Snapshot>> {
+        let snapshot = Arc::new(Snapshot::new(name.clone(), table)?);
+        let mut snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
+        snapshots.insert(name.clone(), Arc::clone(&snapshot));
+        Ok(snapshot)
+    }
+
+    fn recall(&self, name: &TableName) -> Option<Arc<Snapshot>> {
+        let snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
+        snapshots.get(name).cloned()
+    }
+
+    fn forget(&self, name: &TableName) {
+        let mut snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
+        snapshots.remove(name);
+    }
+}
+
+/// What lowers the plan nodes of delta-rs' builders: every session that writes needs it.
+pub(crate) fn extension_planners() -> Vec<Arc<dyn ExtensionPlanner + Send + Sync>> {
+    vec![Arc::new(DeltaExtensionPlanner {})]
+}
+
+/// Names of the visible folders in `folder`, sorted.
+fn folder_names(folder: &Path) -> Result<Vec<String>> {
+    let entries = std::fs::read_dir(folder).map_err(Error::io(folder))?;
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| {
+            let entry = entry.ok()?;
+            entry.file_type().ok()?.is_dir().then_some(())?;
+            entry.file_name().into_string().ok()
+        })
+        .filter(|name| !name.starts_with('.'))
+        .collect();
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// delta-rs' error in our words: conflicts apart, so that a statement can be tried again.
+fn lake_error(name: &TableName, error: DeltaTableError) -> Error {
+    match error {
+        DeltaTableError::Transaction {
+            source:
+                TransactionError::CommitConflict(_)
+                | TransactionError::VersionAlreadyExists(_)
+                | TransactionError::MaxCommitAttempts(_),
+        } => Error::Conflict(format!(
+            "{name}: another writer changed the table at the same time; run the statement again"
+        )),
+        DeltaTableError::Arrow { source } => Error::Arrow(source),
+        DeltaTableError::InvalidData { message } => Error::Constraint(format!("{name}: {message}")),
+        other => Error::Lake(format!("{name}: {other}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_leave_the_lake() {
+        for bad in ["../x", "gold.../../etc", "gold.a/b", "a.b.c.d", ".x", ""] {
+            assert!(bad.parse::<TableName>().is_err(), "{bad}");
+        }
+        let name: TableName = "moodlake.gold.top_tracks".parse().unwrap();
+        assert_eq!(name.to_string(), "gold.top_tracks");
+    }
+}

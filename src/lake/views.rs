@@ -1,0 +1,76 @@
+//! Views: kept as SQL text, planned anew in every statement that names them, so that they are never a frozen snapshot.
+
+use std::path::PathBuf;
+
+use super::{Lake, TableName};
+use crate::error::{Error, Result};
+
+const SUFFIX: &str = ".view.sql";
+
+impl Lake {
+    fn view_file(&self, name: &TableName) -> PathBuf {
+        self.root.join(&name.schema).join(format!("{}{SUFFIX}", name.table))
+    }
+
+    /// The query of a view, if there is one of this name.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it is there but cannot be read.
+    pub fn view(&self, name: &TableName) -> Result<Option<String>> {
+        let file = self.view_file(name);
+        match std::fs::read_to_string(&file) {
+            Ok(query) => Ok(Some(query)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io(file)(error)),
+        }
+    }
+
+    /// Keeps a view's query. The file is put in place whole.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] when there is a view or table of this name that is not to be replaced.
+    pub fn create_view(&self, name: &TableName, query: &str, replace: bool) -> Result<()> {
+        if self.has_table(name) {
+            return Err(Error::Exists(format!("'{name}' is a table; drop it before making a view of that name")));
+        }
+        if !replace && self.view(name)?.is_some() {
+            return Err(Error::Exists(format!(
+                "view '{name}' exists already; use CREATE OR REPLACE VIEW to replace it"
+            )));
+        }
+        let file = self.view_file(name);
+        let staged = file.with_extension(format!("{}.staged", uuid::Uuid::now_v7()));
+        std::fs::write(&staged, query).map_err(Error::io(&staged))?;
+        std::fs::rename(&staged, &file).map_err(Error::io(file))
+    }
+
+    /// Forgets a view. Returns whether there was one.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when its file cannot be removed.
+    pub fn drop_view(&self, name: &TableName) -> Result<bool> {
+        let file = self.view_file(name);
+        match std::fs::remove_file(&file) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(Error::io(file)(error)),
+        }
+    }
+
+    /// The views of a schema, sorted.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the schema's folder cannot be read.
+    pub fn views(&self, schema: &str) -> Result<Vec<String>> {
+        let folder = self.root.join(schema);
+        if super::check_part("schema", schema).is_err() || !folder.is_dir() {
+            return Ok(Vec::new());
+        }
+        let entries = std::fs::read_dir(&folder).map_err(Error::io(folder))?;
+        let mut names: Vec<String> = entries
+            .filter_map(|entry| Some(entry.ok()?.file_name().to_str()?.strip_suffix(SUFFIX)?.to_string()))
+            .collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+}

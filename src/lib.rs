@@ -1,0 +1,13 @@
+//! Moodlake: a mood-aware listening lakehouse. The code map is in `ARCHITECTURE.md`.
+
+pub mod cli;
+pub mod client;
+pub mod engine;
+pub mod error;
+pub mod lake;
+pub mod models;
+pub mod pipeline;
+pub mod server;
+pub mod sources;
+pub mod statement;
+pub mod telemetry;

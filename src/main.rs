@@ -1,0 +1,7 @@
+//! The `moodlake` program: everything is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    moodlake::cli::main()
+}

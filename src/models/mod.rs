@@ -1,0 +1,120 @@
+//! Trained models: from the rows of a query to a model, its honest metrics and its entry in the registry.
+//!
+//! Nothing here reads or writes a table: rows come in as record batches and the registry's rows go out as record
+//! batches. Training the same rows with the same options gives the same bits, whatever order the rows came in.
+
+use std::{collections::BTreeMap, time::Instant};
+
+use arrow::{array::RecordBatch, datatypes::SchemaRef};
+use moodlake_udfs::Model;
+
+use crate::error::Result;
+
+pub use metrics::Metric;
+pub use options::{OptionValue, Options};
+
+mod bootstrap;
+mod dataset;
+mod evaluate;
+#[cfg(test)]
+mod fixtures;
+mod kmeans;
+mod leak;
+mod logistic;
+mod metrics;
+mod options;
+mod ranking;
+pub mod registry;
+mod scaler;
+mod silhouette;
+mod split;
+pub(crate) mod store;
+#[cfg(test)]
+mod tests;
+
+/// A parsed `CREATE [OR REPLACE] MODEL name OPTIONS (…) AS SELECT …`.
+#[derive(Clone, Debug)]
+pub struct CreateModel {
+    /// The model's name, without schema and version.
+    pub name: String,
+    /// Whether an existing model gets a new version instead of an error.
+    pub replace: bool,
+    /// The options as written; their names in lower case.
+    pub options: BTreeMap<String, OptionValue>,
+    /// The text of the query after `AS`.
+    pub query: String,
+    /// The text of the whole statement.
+    pub statement: String,
+}
+
+/// A model that was just trained, with everything the registry keeps about it.
+#[derive(Clone, Debug)]
+pub struct Trained {
+    /// The model; its version is 0 until the registry gives it one.
+    pub model: Model,
+    /// `kmeans` or `logistic`.
+    pub kind: &'static str,
+    /// The label column, if the model has one.
+    pub label: Option<String>,
+    /// The label's classes in the model's order; empty without a label.
+    pub classes: Vec<String>,
+    /// The options in force, defaults included.
+    pub options: Options,
+    /// How quality was measured.
+    pub metrics: Vec<Metric>,
+    /// Rows that the query returned.
+    pub input_rows: u64,
+    /// Rows the final model was fitted on: those without nulls.
+    pub n_train: u64,
+    /// Seconds of training and evaluation.
+    pub train_seconds: f64,
+    /// What the user should know: dropped rows, suspected leaks, missing convergence.
+    pub warnings: Vec<String>,
+    /// The query that gave the rows.
+    pub query: String,
+    /// The whole statement.
+    pub statement: String,
+}
+
+/// What a family of models hands back to [`train`].
+struct Fitted {
+    model: Model,
+    label: Option<String>,
+    classes: Vec<String>,
+    metrics: Vec<Metric>,
+    n_train: u64,
+    warnings: Vec<String>,
+}
+
+/// Trains and evaluates a model on the rows of its query.
+///
+/// This is computation only and may take seconds: run it where blocking is allowed.
+///
+/// # Errors
+/// [`Error::Input`](crate::error::Error::Input) for options or rows that cannot be used; the message names them.
+pub fn train(
+    request: &CreateModel,
+    schema: &SchemaRef,
+    batches: &[RecordBatch],
+) -> Result<Trained> {
+    let started = Instant::now();
+    let options = Options::parse(&request.name, &request.options, schema)?;
+    let fitted = match &options {
+        Options::KMeans(options) => kmeans::train(&request.name, options, schema, batches)?,
+        Options::Logistic(options) => evaluate::train(&request.name, options, schema, batches)?,
+    };
+    Ok(Trained {
+        model: fitted.model,
+        kind: options.kind(),
+        label: fitted.label,
+        classes: fitted.classes,
+        options,
+        metrics: fitted.metrics,
+        input_rows: batches.iter().map(|batch| batch.num_rows() as u64).sum(),
+        n_train: fitted.n_train,
+        train_seconds: started.elapsed().as_secs_f64(),
+        warnings: fitted.warnings,
+        query: request.query.clone(),
+        statement: request.statement.clone(),
+    })
+}

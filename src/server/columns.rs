@@ -1,0 +1,129 @@
+//! What Flight SQL says of a table's columns, in the metadata of each field: where it belongs, and
+//! the name, precision and scale of its SQL type. Drivers fill their column lists from it.
+
+use std::collections::HashMap;
+
+use arrow::datatypes::{DataType, Field, Schema};
+
+use super::wire;
+use crate::lake::CATALOG;
+
+const PREFIX: &str = "ARROW:FLIGHT:SQL:";
+/// Where Delta tables keep the comment of a column.
+const COMMENT: &str = "comment";
+
+/// A table's schema in plain types, with Flight SQL's metadata on every field.
+pub(crate) fn described(schema: &Schema, schema_name: &str, table: &str) -> Schema {
+    let plain = wire::table_schema(schema);
+    let fields: Vec<Field> = plain
+        .fields()
+        .iter()
+        .map(|field| {
+            let metadata = column_metadata(field, schema_name, table);
+            field.as_ref().clone().with_metadata(metadata)
+        })
+        .collect();
+    Schema::new(fields)
+}
+
+fn column_metadata(field: &Field, schema_name: &str, table: &str) -> HashMap<String, String> {
+    let data_type = field.data_type();
+    let mut metadata = field.metadata().clone();
+    let comment = metadata.get(COMMENT).cloned();
+    let mut set = |key: &str, value: &str| {
+        metadata.insert(format!("{PREFIX}{key}"), value.to_string());
+    };
+    set("CATALOG_NAME", CATALOG);
+    set("SCHEMA_NAME", schema_name);
+    set("TABLE_NAME", table);
+    set("TYPE_NAME", &type_name(data_type));
+    if let Some((precision, scale)) = precision_and_scale(data_type) {
+        set("PRECISION", &precision.to_string());
+        set("SCALE", &scale.to_string());
+    }
+    set("IS_AUTO_INCREMENT", "0");
+    set(
+        "IS_CASE_SENSITIVE",
+        if *data_type == DataType::Utf8 {
+            "1"
+        } else {
+            "0"
+        },
+    );
+    set("IS_READ_ONLY", "0");
+    set("IS_SEARCHABLE", "1");
+    if let Some(comment) = comment {
+        set("REMARKS", &comment);
+    }
+    metadata
+}
+
+/// The SQL name of a plain type, as `create table` takes it where it can be written there.
+pub(crate) fn type_name(data_type: &DataType) -> String {
+    let name = match data_type {
+        DataType::Boolean => "BOOLEAN",
+        DataType::Int8 => "TINYINT",
+        DataType::Int16 => "SMALLINT",
+        DataType::Int32 => "INTEGER",
+        DataType::Int64 => "BIGINT",
+        DataType::UInt8 => "TINYINT UNSIGNED",
+        DataType::UInt16 => "SMALLINT UNSIGNED",
+        DataType::UInt32 => "INTEGER UNSIGNED",
+        DataType::UInt64 => "BIGINT UNSIGNED",
+        DataType::Float32 => "REAL",
+        DataType::Float64 => "DOUBLE",
+        DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => {
+            return format!("DECIMAL({precision}, {scale})");
+        }
+        DataType::Utf8 => "VARCHAR",
+        DataType::Binary | DataType::FixedSizeBinary(_) => "BYTEA",
+        DataType::Date32 | DataType::Date64 => "DATE",
+        DataType::Time32(_) | DataType::Time64(_) => "TIME",
+        DataType::Timestamp(_, None) => "TIMESTAMP",
+        DataType::Timestamp(_, Some(_)) => "TIMESTAMP WITH TIME ZONE",
+        DataType::Interval(_) | DataType::Duration(_) => "INTERVAL",
+        DataType::List(item) | DataType::FixedSizeList(item, _) => {
+            return format!("{}[]", type_name(item.data_type()));
+        }
+        DataType::Struct(_) => "STRUCT",
+        DataType::Map(..) => "MAP",
+        other => return other.to_string().to_uppercase(),
+    };
+    name.to_string()
+}
+
+/// Decimal digits of a number, and those after the point; for floats, the digits that are exact.
+fn precision_and_scale(data_type: &DataType) -> Option<(u8, i8)> {
+    match data_type {
+        DataType::Int8 | DataType::UInt8 => Some((3, 0)),
+        DataType::Int16 | DataType::UInt16 => Some((5, 0)),
+        DataType::Int32 | DataType::UInt32 => Some((10, 0)),
+        DataType::Int64 => Some((19, 0)),
+        DataType::UInt64 => Some((20, 0)),
+        DataType::Float32 => Some((7, 7)),
+        DataType::Float64 => Some((15, 15)),
+        DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => {
+            Some((*precision, *scale))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_column_says_where_it_belongs_and_what_it_is() {
+        let tempo = Field::new("tempo", DataType::Decimal128(7, 2), false);
+        let schema = Schema::new(vec![tempo, Field::new("name", DataType::Utf8View, true)]);
+        let described = described(&schema, "silver", "tracks");
+        let tempo = described.field(0);
+        let told = |key: &str| tempo.metadata().get(&format!("{PREFIX}{key}")).cloned();
+        assert_eq!(told("TABLE_NAME").as_deref(), Some("tracks"));
+        assert_eq!(told("TYPE_NAME").as_deref(), Some("DECIMAL(7, 2)"));
+        assert_eq!(told("SCALE").as_deref(), Some("2"));
+        assert!(!tempo.is_nullable());
+        assert_eq!(described.field(1).data_type(), &DataType::Utf8);
+    }
+}

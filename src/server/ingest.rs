@@ -1,0 +1,101 @@
+//! Bulk ingest: the batches of one DoPut become one commit.
+
+use arrow_flight::sql::{
+    CommandStatementIngest, TableDefinitionOptions, TableExistsOption, TableNotExistOption,
+    server::PeekableFlightDataStream,
+};
+
+use super::{service::Service, session, wire};
+use crate::{
+    error::{Error, Result},
+    lake::{CATALOG, DEFAULT_SCHEMA, TableName},
+    statement::IngestMode,
+};
+
+impl Service {
+    /// DoPut of a bulk load; returns the number of rows written.
+    pub(super) async fn ingest(
+        &self,
+        command: CommandStatementIngest,
+        messages: PeekableFlightDataStream,
+    ) -> Result<i64> {
+        session::refuse_transaction(command.transaction_id.as_ref())?;
+        if command.temporary {
+            return Err(Error::Unsupported(format!(
+                "ingest: there are no temporary tables, load '{}' as a table and drop it",
+                command.table
+            )));
+        }
+        let target = target(&command)?;
+        let mode = mode(command.table_definition_options)?;
+        let batches = wire::decode(messages).await?.ok_or_else(|| {
+            Error::Input(format!(
+                "ingest: the data for {target} came without a schema"
+            ))
+        })?;
+        let rows = self.engine.ingest(&target, mode, batches).await?;
+        i64::try_from(rows).map_err(|_| Error::Internal(format!("{rows} rows are too many")))
+    }
+}
+
+fn target(command: &CommandStatementIngest) -> Result<TableName> {
+    let named = |part: &Option<String>| part.clone().filter(|name| !name.is_empty());
+    if let Some(catalog) = named(&command.catalog).filter(|name| name != CATALOG) {
+        return Err(Error::NotFound(format!(
+            "ingest: no catalogue '{catalog}', the only one is '{CATALOG}'"
+        )));
+    }
+    let schema = named(&command.schema).unwrap_or_else(|| DEFAULT_SCHEMA.to_string());
+    TableName::new(schema, command.table.clone())
+}
+
+fn mode(options: Option<TableDefinitionOptions>) -> Result<IngestMode> {
+    use {TableExistsOption as Exists, TableNotExistOption as Missing};
+    // Without options nothing that exists may be touched.
+    let Some(options) = options else {
+        return Ok(IngestMode::Create);
+    };
+    match (options.if_not_exist(), options.if_exists()) {
+        (Missing::Create, Exists::Fail) => Ok(IngestMode::Create),
+        (Missing::Fail, Exists::Append) => Ok(IngestMode::Append),
+        (Missing::Create, Exists::Append) => Ok(IngestMode::CreateAppend),
+        (Missing::Create, Exists::Replace) => Ok(IngestMode::Replace),
+        (missing, exists) => Err(Error::Unsupported(format!(
+            "ingest: {} with {} is not offered, choose create, append, replace or create_append",
+            missing.as_str_name(),
+            exists.as_str_name()
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_four_modes_of_adbc_are_known() {
+        let mode_of = |missing: TableNotExistOption, exists: TableExistsOption| {
+            mode(Some(TableDefinitionOptions {
+                if_not_exist: missing.into(),
+                if_exists: exists.into(),
+            }))
+        };
+        use {TableExistsOption as Exists, TableNotExistOption as Missing};
+        let create = mode_of(Missing::Create, Exists::Fail).unwrap();
+        assert!(matches!(create, IngestMode::Create));
+        let append = mode_of(Missing::Fail, Exists::Append).unwrap();
+        assert!(matches!(append, IngestMode::Append));
+        assert!(mode_of(Missing::Fail, Exists::Fail).is_err());
+    }
+
+    #[test]
+    fn a_target_defaults_to_the_default_schema() {
+        let mut command = CommandStatementIngest {
+            table: "plays".into(),
+            ..CommandStatementIngest::default()
+        };
+        assert_eq!(target(&command).unwrap().to_string(), "gold.plays");
+        command.catalog = Some("elsewhere".into());
+        assert!(target(&command).is_err());
+    }
+}

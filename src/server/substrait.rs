@@ -1,0 +1,96 @@
+//! Substrait plans, through datafusion-flight-sql-server.
+//!
+//! Its service plans and runs them, each in a session of the engine's; its ticket is kept under ours
+//! and its stream goes out through our encoder, so that clients see no difference to SQL.
+
+use std::sync::Arc;
+
+use arrow::datatypes::Schema;
+use arrow_flight::{
+    FlightDescriptor, FlightInfo, IpcMessage, Ticket,
+    flight_service_server::FlightService,
+    sql::{CommandStatementSubstraitPlan, server::FlightSqlService},
+};
+use datafusion::{execution::SessionState, physical_plan::SendableRecordBatchStream};
+use datafusion_flight_sql_server::{
+    service::FlightSqlService as SubstraitService, session::SessionStateProvider,
+};
+use tonic::{Code, Request, Response, Status};
+
+use super::{
+    service::Service,
+    session,
+    statement::{Answer, Source, UNCOUNTED},
+    wire,
+};
+use crate::{
+    engine::Engine,
+    error::{Error, Result},
+};
+
+/// The service that understands Substrait.
+pub(crate) struct Substrait(SubstraitService);
+
+/// A fresh session of the engine for each call.
+struct Sessions(Engine);
+
+#[tonic::async_trait]
+impl SessionStateProvider for Sessions {
+    async fn new_context(&self, _request: &Request<()>) -> Result<SessionState, Status> {
+        Ok(self.0.session_state())
+    }
+}
+
+impl Substrait {
+    /// Substrait over the engine's sessions.
+    pub(crate) fn new(engine: &Engine) -> Self {
+        let sessions = Box::new(Sessions(engine.clone()));
+        Self(SubstraitService::new_with_provider(sessions))
+    }
+
+    /// Runs the plan behind one of its tickets.
+    pub(super) async fn rows(&self, ticket: Ticket) -> Result<SendableRecordBatchStream> {
+        let messages = self.0.do_get(Request::new(ticket)).await.map_err(refused)?;
+        wire::decode(messages.into_inner())
+            .await?
+            .ok_or_else(|| Error::Internal("a Substrait plan gave no schema".into()))
+    }
+}
+
+impl Service {
+    /// GetFlightInfo for a Substrait plan.
+    pub(super) async fn start_substrait(
+        &self,
+        command: CommandStatementSubstraitPlan,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<FlightInfo>, Status> {
+        session::refuse_transaction(command.transaction_id.as_ref())?;
+        let descriptor = request.get_ref().clone();
+        let planned = self
+            .substrait
+            .0
+            .get_flight_info_substrait_plan(command, request);
+        let info = planned.await.map_err(refused)?.into_inner();
+        let schema = Schema::try_from(IpcMessage(info.schema)).map_err(Error::from)?;
+        let ticket = info
+            .endpoint
+            .into_iter()
+            .find_map(|endpoint| endpoint.ticket)
+            .ok_or_else(|| Error::Internal("a Substrait plan gave no ticket".into()))?;
+        let answer = Answer {
+            schema: wire::result_schema(&Arc::new(schema)),
+            source: Source::Substrait(ticket),
+        };
+        Ok(self.announce(answer, UNCOUNTED, descriptor)?)
+    }
+}
+
+/// That service calls every failure internal; one of its plans is most often the sender's.
+fn refused(status: Status) -> Error {
+    let code = match status.code() {
+        Code::Internal => Code::InvalidArgument,
+        other => other,
+    };
+    let message = format!("Substrait plan: {}", status.message());
+    Error::Remote { code, message }
+}

@@ -1,0 +1,315 @@
+//! Files into bronze: histories and catalogues, told apart by content, each row kept or dropped
+//! for a stated reason.
+//!
+//! It speaks only through a [`Client`], so a server far away is filled in the same way. What
+//! bronze has already is not added again: batches go into a staging table, and only rows whose id
+//! is new move on. An import without new rows changes no table outside `system`.
+
+mod coverage;
+mod gather;
+mod report;
+mod rows;
+mod staging;
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use chrono::Utc;
+use datafusion::common::runtime::SpawnedTask;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use futures::stream;
+use uuid::Uuid;
+
+pub use self::report::Report;
+
+use self::gather::{Gathered, gather};
+use self::rows::texts;
+use self::staging::{Target, load};
+use super::catalogue::{self, read_catalogue};
+use super::report::{ALREADY_LOADED, Cause, Tallies, is_kept};
+use super::spotify_export::{self, read_history};
+use crate::client::Client;
+use crate::engine::IngestMode;
+use crate::error::{Error, Result};
+use crate::lake::TableName;
+use crate::statement;
+
+/// The tables that an import writes, as the scripts of the pipeline make them.
+const TABLE_SCRIPTS: [&str; 4] = [
+    include_str!("../../sql/bronze/catalogue_tracks.sql"),
+    include_str!("../../sql/bronze/plays_extended.sql"),
+    include_str!("../../sql/bronze/users.sql"),
+    include_str!("../../sql/system/import_log.sql"),
+];
+
+/// The zone of a listener for whom none was ever named.
+const DEFAULT_TIMEZONE: &str = "UTC";
+
+/// What to import.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Folders, archives and files; histories and catalogues in any mixture.
+    pub paths: Vec<PathBuf>,
+    /// Whose histories these are.
+    pub users: UserNames,
+    /// The listeners' zone, by its IANA name; none leaves it as it is.
+    pub timezone: Option<String>,
+}
+
+/// Where the names of listeners come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UserNames {
+    /// All histories are this listener's.
+    Named(String),
+    /// Each path is a folder of folders, one for each listener.
+    FromFolder,
+    /// Each path's own name: the folder's, or the file's without its extension.
+    FromPath,
+}
+
+/// Imports files and says what became of every row.
+///
+/// # Errors
+/// [`Error::Input`] when a path leads to nothing that can be imported or the zone is unknown,
+/// [`Error::Io`] when a path cannot be read, and what writing fails with. Broken files and records
+/// are no errors: they are in the [`Report`].
+pub async fn import(client: &Client, options: &Options) -> Result<Report> {
+    if let Some(zone) = &options.timezone {
+        check_zone(zone)?;
+    }
+    let asked = options.clone();
+    let gathered = blocking(move || gather(&asked)).await?;
+    create_tables(client).await?;
+    let mut run = Run {
+        client,
+        import_id: Uuid::now_v7().to_string(),
+        imported_at: Utc::now().timestamp_micros(),
+        tallies: gathered.tallies.clone(),
+    };
+    run.load_catalogues(&gathered).await?;
+    run.load_histories(&gathered).await?;
+    let users: BTreeSet<String> = gathered
+        .histories
+        .iter()
+        .map(|file| file.user_id.clone())
+        .collect();
+    let zones = run.note_zones(&users, options.timezone.as_deref()).await?;
+    run.write_log().await?;
+    let coverage = coverage::measure(client, &users).await?;
+    Ok(Report::new(
+        run.tallies,
+        users,
+        zones,
+        coverage,
+        gathered.notes,
+    ))
+}
+
+/// One import under way.
+struct Run<'a> {
+    client: &'a Client,
+    import_id: String,
+    /// In µs since 1970.
+    imported_at: i64,
+    tallies: Tallies,
+}
+
+impl Run<'_> {
+    async fn load_catalogues(&mut self, gathered: &Gathered) -> Result<()> {
+        if gathered.catalogues.is_empty() {
+            return Ok(());
+        }
+        let (files, imported_at) = (gathered.catalogues.clone(), self.imported_at);
+        let target = Target {
+            table: "bronze.catalogue_tracks",
+            id: "row_id",
+            schema: Arc::clone(&catalogue::SCHEMA),
+            user: "cast(null as varchar)",
+            class: "'loaded'",
+            kind: "catalogue",
+        };
+        let loaded = load(self.client, &target, move |sink| {
+            let (mut tallies, mut seen) = (Tallies::default(), HashSet::new());
+            for file in &files {
+                tallies.merge(read_catalogue(file, imported_at, &mut seen, sink)?);
+            }
+            Ok(tallies)
+        })
+        .await?;
+        self.tallies.merge(loaded);
+        Ok(())
+    }
+
+    async fn load_histories(&mut self, gathered: &Gathered) -> Result<()> {
+        if gathered.histories.is_empty() {
+            return Ok(());
+        }
+        let (files, imported_at) = (gathered.histories.clone(), self.imported_at);
+        let class = spotify_export::class_sql();
+        let target = Target {
+            table: "bronze.plays_extended",
+            id: "play_id",
+            schema: Arc::clone(&spotify_export::SCHEMA),
+            user: "new.user_id",
+            class: &class,
+            kind: "history",
+        };
+        let loaded = load(self.client, &target, move |sink| {
+            read_history(&files, imported_at, sink)
+        })
+        .await?;
+        self.tallies.merge(loaded);
+        Ok(())
+    }
+
+    /// Writes the zone where it is another than before; returns the zone of each listener and
+    /// whether it was ever named.
+    async fn note_zones(
+        &self,
+        users: &BTreeSet<String>,
+        timezone: Option<&str>,
+    ) -> Result<BTreeMap<String, Option<String>>> {
+        let sql = "select user_id, timezone from bronze.users order by _ingested_at";
+        let (_, batches) = self.client.query(sql).await?;
+        let (names, zones) = (texts(&batches, 0)?, texts(&batches, 1)?);
+        let mut known: BTreeMap<String, Option<String>> = users
+            .iter()
+            .map(|user| {
+                let last = names.iter().rposition(|name| name.as_ref() == Some(user));
+                (user.clone(), last.and_then(|row| zones[row].clone()))
+            })
+            .collect();
+        let Some(zone) = timezone else {
+            return Ok(known);
+        };
+        let changed: Vec<&str> = known
+            .iter()
+            .filter(|(_, old)| old.as_deref() != Some(zone))
+            .map(|(user, _)| user.as_str())
+            .collect();
+        if !changed.is_empty() {
+            let columns: [(&str, ArrayRef); 3] = [
+                ("user_id", Arc::new(StringArray::from(changed.clone()))),
+                (
+                    "timezone",
+                    Arc::new(StringArray::from(vec![zone; changed.len()])),
+                ),
+                ("_ingested_at", self.instants(changed.len())),
+            ];
+            self.append("bronze", "users", RecordBatch::try_from_iter(columns)?)
+                .await?;
+        }
+        known
+            .values_mut()
+            .for_each(|old| *old = Some(zone.to_string()));
+        Ok(known)
+    }
+
+    async fn write_log(&self) -> Result<()> {
+        let lines: Vec<_> = self.tallies.iter().collect();
+        let text = |value: &dyn Fn(&Cause) -> Option<String>| -> ArrayRef {
+            Arc::new(
+                lines
+                    .iter()
+                    .map(|(cause, _)| value(cause))
+                    .collect::<StringArray>(),
+            )
+        };
+        let rows = lines
+            .iter()
+            .map(|(_, tally)| i64::try_from(tally.rows).ok());
+        let positions = lines
+            .iter()
+            .map(|(_, tally)| Some(tally.position?.to_string()));
+        let columns: [(&str, ArrayRef, bool); 8] = [
+            ("import_id", text(&|_| Some(self.import_id.clone())), true),
+            ("imported_at", self.instants(lines.len()), true),
+            ("user_id", text(&|cause| cause.user_id.clone()), true),
+            ("file", text(&|cause| Some(cause.file.clone())), true),
+            ("kind", text(&|cause| Some(cause.kind.to_string())), true),
+            ("reason", text(&|cause| Some(cause.reason.clone())), true),
+            ("rows", Arc::new(rows.collect::<Int64Array>()), true),
+            (
+                "position",
+                Arc::new(positions.collect::<StringArray>()),
+                true,
+            ),
+        ];
+        let batch = RecordBatch::try_from_iter_with_nullable(columns)?;
+        self.append("system", "import_log", batch).await
+    }
+
+    fn instants(&self, rows: usize) -> ArrayRef {
+        let instants = TimestampMicrosecondArray::from_value(self.imported_at, rows);
+        Arc::new(instants.with_timezone("UTC"))
+    }
+
+    async fn append(&self, schema: &str, table: &str, batch: RecordBatch) -> Result<()> {
+        let target = TableName {
+            schema: schema.to_string(),
+            table: table.to_string(),
+        };
+        let rows = RecordBatchStreamAdapter::new(batch.schema(), stream::iter([Ok(batch)]));
+        self.client
+            .ingest(&target, IngestMode::Append, Box::pin(rows))
+            .await?;
+        Ok(())
+    }
+}
+
+async fn create_tables(client: &Client) -> Result<()> {
+    for schema in ["bronze", "system"] {
+        client
+            .execute(&format!("create schema if not exists {schema}"))
+            .await?;
+    }
+    for script in TABLE_SCRIPTS {
+        for sql in statement::split(script)? {
+            client.execute(&sql).await?;
+        }
+    }
+    Ok(())
+}
+
+fn check_zone(zone: &str) -> Result<()> {
+    match zone.parse::<chrono_tz::Tz>() {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Error::Input(format!(
+            "import: unknown time zone '{zone}', expected an IANA name such as 'Europe/Berlin'"
+        ))),
+    }
+}
+
+/// Runs what reads files away from the threads that must not wait.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    match SpawnedTask::spawn_blocking(work).await {
+        Ok(outcome) => outcome,
+        Err(error) => Err(Error::Internal(format!("reading files: {error}"))),
+    }
+}
+
+/// Of the rows that were read, those that came into the lake count as what they are, the others
+/// as loaded before.
+fn separate_old(mut read: Tallies, new: &BTreeMap<Cause, u64>) -> Tallies {
+    let kept: Vec<(Cause, u64)> = read
+        .iter()
+        .filter(|(cause, _)| is_kept(&cause.reason))
+        .map(|(cause, tally)| (cause.clone(), tally.rows))
+        .collect();
+    for (cause, rows) in kept {
+        let old = rows.saturating_sub(new.get(&cause).copied().unwrap_or(0));
+        let taken = read.take(&cause, old);
+        if taken > 0 {
+            let reason = ALREADY_LOADED.to_string();
+            read.add(Cause { reason, ..cause }, taken, None);
+        }
+    }
+    read
+}
+
+#[cfg(test)]
+mod tests;

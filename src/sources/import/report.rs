@@ -1,0 +1,192 @@
+//! What an import did, as figures and as text.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use super::DEFAULT_TIMEZONE;
+use super::coverage::Coverage;
+use crate::sources::report::{Position, Tallies, is_kept};
+
+/// Listeners whose zones are told one by one.
+const ZONES_NAMED: usize = 3;
+
+/// What became of every row of an import.
+#[derive(Debug, Clone)]
+pub struct Report {
+    tallies: Tallies,
+    users: BTreeSet<String>,
+    zones: BTreeMap<String, Option<String>>,
+    coverage: Coverage,
+    notes: Vec<String>,
+}
+
+impl Report {
+    pub(super) fn new(
+        tallies: Tallies,
+        users: BTreeSet<String>,
+        zones: BTreeMap<String, Option<String>>,
+        coverage: Coverage,
+        notes: Vec<String>,
+    ) -> Self {
+        Self {
+            tallies,
+            users,
+            zones,
+            coverage,
+            notes,
+        }
+    }
+
+    /// Rows that the lake did not have before.
+    #[must_use]
+    pub fn rows_added(&self) -> u64 {
+        self.tallies.rows(is_kept)
+    }
+
+    /// The listeners whose history was in this import, in the order of their names.
+    #[must_use]
+    pub fn users(&self) -> Vec<String> {
+        self.users.iter().cloned().collect()
+    }
+
+    /// The share of music plays that a catalogue describes; none without music plays.
+    #[must_use]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "counts of plays are far below 2^53"
+    )]
+    pub fn coverage(&self) -> Option<f64> {
+        let Coverage { plays, covered, .. } = self.coverage;
+        (plays > 0).then(|| covered as f64 / plays as f64)
+    }
+
+    fn write_reasons(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut reasons: BTreeMap<(&str, &str), (u64, Option<(&str, Position)>)> = BTreeMap::new();
+        for (cause, tally) in self.tallies.iter().filter(|(_, tally)| tally.rows > 0) {
+            let entry = reasons.entry((cause.kind, &cause.reason)).or_default();
+            entry.0 += tally.rows;
+            let first = tally
+                .position
+                .map(|position| (cause.file.as_str(), position));
+            entry.1 = entry.1.or(first);
+        }
+        write!(f, "{:>11}  {:<9}  reason", "rows", "of")?;
+        for ((kind, reason), (rows, first)) in reasons {
+            write!(f, "\n{:>11}  {kind:<9}  {reason}", grouped(rows))?;
+            if let Some((file, position)) = first {
+                write!(f, " (first in {file}, {position})")?;
+            }
+        }
+        let whole_files = self
+            .tallies
+            .iter()
+            .filter(|(cause, tally)| tally.rows == 0 && !cause.reason.starts_with("ignored"));
+        for (cause, _) in whole_files {
+            write!(f, "\n{}: {}", cause.file, cause.reason)?;
+        }
+        Ok(())
+    }
+
+    fn write_coverage(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Coverage {
+            plays,
+            covered,
+            missing_tracks,
+            missing_artists,
+        } = &self.coverage;
+        let Some(share) = self.coverage() else {
+            return write!(f, "\n\nCoverage: there are no music plays yet");
+        };
+        write!(
+            f,
+            "\n\nCoverage: {} of {} music plays ({:.1} %) have audio features",
+            grouped(*covered),
+            grouped(*plays),
+            100.0 * share
+        )?;
+        if covered == plays {
+            return Ok(());
+        }
+        write!(
+            f,
+            "\nNot in a catalogue: {} tracks with {} plays",
+            grouped(*missing_tracks),
+            grouped(plays - covered)
+        )?;
+        if !missing_artists.is_empty() {
+            let artists: Vec<String> = missing_artists
+                .iter()
+                .map(|(artist, plays)| format!("{artist} ({})", grouped(*plays)))
+                .collect();
+            write!(f, ", most by {}", artists.join(", "))?;
+        }
+        write!(
+            f,
+            "\nTo add them: moodlake import CATALOGUE.csv, with track_id, track_name and audio features"
+        )
+    }
+
+    fn write_zones(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (named, unnamed): (Vec<_>, Vec<_>) =
+            self.zones.iter().partition(|(_, zone)| zone.is_some());
+        for (user, zone) in named.iter().take(ZONES_NAMED) {
+            let zone = zone.as_deref().unwrap_or(DEFAULT_TIMEZONE);
+            write!(f, "\nTime zone of {user}: {zone}")?;
+        }
+        if unnamed.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<&str> = unnamed
+            .iter()
+            .take(ZONES_NAMED)
+            .map(|(user, _)| user.as_str())
+            .collect();
+        let more = match unnamed.len().saturating_sub(ZONES_NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        write!(
+            f,
+            "\nTime zone of {}{more}: {DEFAULT_TIMEZONE}, as none was named; --timezone sets it",
+            names.join(", ")
+        )
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_reasons(f)?;
+        self.write_coverage(f)?;
+        self.write_zones(f)?;
+        for note in &self.notes {
+            write!(f, "\nNote: {note}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A count with its thousands apart.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands() {
+        assert_eq!(
+            [0, 999, 1000, 1_234_567].map(grouped),
+            ["0", "999", "1,000", "1,234,567"]
+        );
+    }
+}

@@ -1,0 +1,292 @@
+//! Statements: `text -> parse -> resolve -> plan -> run`, the same way for a script, a prepared statement and the CLI.
+//!
+//! Planning reads, and never writes or trains. What writes is done when [`Planned::run`] returns; a query streams.
+
+mod changes;
+mod ddl;
+mod model_ddl;
+mod model_statements;
+mod parameters;
+mod parse;
+mod references;
+
+use std::{sync::Arc, time::Duration};
+
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::{
+    common::ScalarValue,
+    execution::{SendableRecordBatchStream, SessionState},
+    logical_expr::LogicalPlan,
+    physical_plan::execute_stream,
+    prelude::SQLOptions,
+    sql::parser::Statement as DfStatement,
+};
+
+pub(crate) use ddl::batch_plan;
+pub use parse::split;
+pub use references::{References, references};
+
+use crate::{
+    engine::{Engine, Scope},
+    error::{Error, Result},
+    lake::{CommitNote, Disposition, TableName},
+};
+use parse::Statement;
+
+/// How often a statement is run again after another process committed first.
+const CONFLICT_RETRIES: u32 = 10;
+const CONFLICT_PAUSE: Duration = Duration::from_millis(20);
+
+/// What a statement gives.
+pub enum Outcome {
+    /// A query's rows.
+    Rows(SendableRecordBatchStream),
+    /// How many rows were written, changed or removed.
+    Changed(u64),
+    /// Done, and nothing to count.
+    Done,
+}
+
+/// How bulk ingest treats the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IngestMode {
+    /// It must not exist.
+    Create,
+    /// It must exist.
+    Append,
+    /// It is made, or replaced.
+    Replace,
+    /// It is made if it is not there.
+    CreateAppend,
+}
+
+/// What is known of a statement before its parameters have values.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// The result's columns; none for updates.
+    pub schema: SchemaRef,
+    /// The parameters `$1`, `$2`, … in order.
+    pub parameters: SchemaRef,
+    /// Whether it returns rows.
+    pub is_query: bool,
+}
+
+/// A statement, ready to run.
+pub struct Planned {
+    /// The result's columns; none for updates.
+    pub schema: SchemaRef,
+    /// Whether it returns rows.
+    pub is_query: bool,
+    work: Work,
+}
+
+enum Work {
+    /// Planned once; may run more than once, on the same snapshots.
+    Query { plan: LogicalPlan, state: Box<SessionState> },
+    /// Planned when it runs, so that it can be run again on newer snapshots after a conflict.
+    Update { engine: Engine, statement: Box<Statement>, text: String },
+}
+
+impl Planned {
+    /// Runs it. A query may be run again; an update must not.
+    ///
+    /// # Errors
+    /// Whatever the statement fails with.
+    pub async fn run(&self) -> Result<Outcome> {
+        match &self.work {
+            Work::Query { plan, state } => {
+                let physical = state.query_planner().create_physical_plan(plan, state.as_ref()).await?;
+                Ok(Outcome::Rows(execute_stream(physical, state.task_ctx())?))
+            }
+            Work::Update { engine, statement, text } => engine.carry_out(statement, text).await,
+        }
+    }
+
+    fn query(plan: LogicalPlan, state: SessionState) -> Self {
+        let schema = Arc::clone(plan.schema().inner());
+        Self { schema, is_query: true, work: Work::Query { plan, state: Box::new(state) } }
+    }
+}
+
+impl Engine {
+    /// Plans and runs one statement.
+    ///
+    /// # Errors
+    /// Those of parsing, planning and running it.
+    pub async fn run(&self, sql: &str, parameters: &[ScalarValue]) -> Result<Outcome> {
+        self.plan(sql, parameters).await?.run().await
+    }
+
+    /// Plans one statement; nothing is written or trained.
+    ///
+    /// # Errors
+    /// Those of parsing and planning it.
+    pub async fn plan(&self, sql: &str, parameters: &[ScalarValue]) -> Result<Planned> {
+        let mut statement = parse::parse(sql)?;
+        if let Statement::Query(df) | Statement::Change(df) = &mut statement {
+            parameters::bind(df, parameters)?;
+        }
+        match statement {
+            Statement::Query(df) => {
+                let scope = self.scope().await?;
+                let plan = plan_query(&scope, *df).await?;
+                Ok(Planned::query(plan, scope.state))
+            }
+            Statement::ShowModels => self.plan_show_models().await,
+            Statement::DescribeHistory { name, limit } => self.plan_history(&name, limit).await,
+            update => Ok(Planned {
+                schema: Arc::new(Schema::empty()),
+                is_query: false,
+                work: Work::Update {
+                    engine: self.clone(),
+                    statement: Box::new(update),
+                    text: sql.trim().trim_end_matches(';').trim_end().to_string(),
+                },
+            }),
+        }
+    }
+
+    /// Tells a statement's result and parameters without values for them; runs nothing.
+    ///
+    /// # Errors
+    /// Those of parsing and planning it.
+    pub async fn prepare(&self, sql: &str) -> Result<Prepared> {
+        let (df, is_query) = match parse::parse(sql)? {
+            Statement::Query(df) => (df, true),
+            Statement::Change(df) => (df, false),
+            _ => {
+                let planned = self.plan(sql, &[]).await?;
+                return Ok(Prepared {
+                    schema: planned.schema,
+                    parameters: Arc::new(Schema::empty()),
+                    is_query: planned.is_query,
+                });
+            }
+        };
+        let count = parameters::count(&df)?;
+        let scope = self.scope().await?;
+        let plan = match scope.state.statement_to_plan((*df).clone()).await {
+            Err(_) if count > 0 => plan_with_nulls(&scope, *df).await,
+            planned => Some(planned?),
+        };
+        let plan = plan.map(|plan| analyzed(&scope, plan)).transpose()?;
+        let schema = match &plan {
+            Some(plan) if is_query => Arc::clone(plan.schema().inner()),
+            _ => Arc::new(Schema::empty()),
+        };
+        Ok(Prepared { schema, parameters: Arc::new(parameters::schema(plan.as_ref(), count)), is_query })
+    }
+
+    /// Runs an update once for each row of parameters: one commit for INSERT … VALUES. Returns how many rows changed.
+    ///
+    /// # Errors
+    /// Those of [`Engine::run`].
+    pub async fn run_many(&self, sql: &str, rows: &[Vec<ScalarValue>]) -> Result<u64> {
+        if let Statement::Change(df) = parse::parse(sql)?
+            && let Some(insert) = changes::with_rows(&df, rows)?
+        {
+            let text = sql.trim().to_string();
+            return match self.carry_out(&Statement::Change(Box::new(insert)), &text).await? {
+                Outcome::Changed(count) => Ok(count),
+                _ => Ok(0),
+            };
+        }
+        let mut changed = 0;
+        for row in rows {
+            if let Outcome::Changed(count) = self.run(sql, row).await? {
+                changed += count;
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Bulk ingest: all rows in one atomic commit. Returns how many.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] or [`Error::NotFound`] as the mode demands, [`Error::Constraint`] for rows that break one.
+    pub async fn ingest(&self, target: &TableName, mode: IngestMode, rows: SendableRecordBatchStream) -> Result<u64> {
+        let exists = self.lake().has_table(target);
+        if target.schema != crate::lake::DEFAULT_SCHEMA && !self.lake().schemas()?.contains(&target.schema) {
+            return Err(ddl::no_schema(&target.schema));
+        }
+        let state = self.bare_scope().state;
+        let note = CommitNote::default();
+        if exists && matches!(mode, IngestMode::Append | IngestMode::CreateAppend) {
+            return self.lake().insert_rows(target, rows, Disposition::Append, state, &note).await;
+        }
+        if mode == IngestMode::Append {
+            return Err(Error::NotFound(format!("table '{target}' not found; ingest with mode create to make it")));
+        }
+        let query = crate::lake::one_shot_plan(rows)?;
+        let replace = mode == IngestMode::Replace;
+        self.lake().create_table_as(target, query, &[], replace, state, &note).await
+    }
+
+    async fn carry_out(&self, statement: &Statement, text: &str) -> Result<Outcome> {
+        let mut attempt = 0;
+        loop {
+            match self.carry_out_once(statement, text).await {
+                Err(Error::Conflict(_)) if attempt < CONFLICT_RETRIES => {
+                    attempt += 1;
+                    tokio::time::sleep(CONFLICT_PAUSE * attempt).await;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn carry_out_once(&self, statement: &Statement, text: &str) -> Result<Outcome> {
+        match statement {
+            Statement::Change(df) => self.change(df, statement, text).await.map(Outcome::Changed),
+            Statement::CreateTable(create) => self.create_table(create, statement, text).await,
+            Statement::CreateView { name, query, replace, if_not_exists } => {
+                self.create_view(name, query, *replace, *if_not_exists).await
+            }
+            Statement::CreateSchema { name, if_not_exists } => self.create_schema(name, *if_not_exists),
+            Statement::Drop { kind, name, if_exists } => self.drop_object(*kind, name, *if_exists).await,
+            Statement::CreateModel(create) => self.create_model(create, statement).await,
+            Statement::DropModel { name, if_exists } => self.drop_model(name, *if_exists).await,
+            Statement::Query(_) | Statement::ShowModels | Statement::DescribeHistory { .. } => {
+                Err(Error::Internal("a query was taken for an update".into()))
+            }
+        }
+    }
+
+    /// The note of a commit: the text, and the state of everything that the statement reads, taken now.
+    async fn note(&self, scope: &Scope, statement: &Statement, text: &str) -> Result<CommitNote> {
+        let mut reads = std::collections::BTreeMap::new();
+        for name in references::of_statement(statement)?.reads {
+            scope.catalog.pin(&name).await?;
+            if name.schema == references::MODEL_SCHEMA
+                && let Some(state) = scope.models.state_of(&name.table)
+            {
+                reads.insert(name.to_string(), state);
+            }
+        }
+        reads.extend(scope.catalog.states());
+        Ok(CommitNote { statement: Some(text.to_string()), reads })
+    }
+}
+
+async fn plan_query(scope: &Scope, statement: DfStatement) -> Result<LogicalPlan> {
+    let plan = scope.state.statement_to_plan(statement).await?;
+    SQLOptions::new()
+        .with_allow_ddl(false)
+        .with_allow_dml(false)
+        .with_allow_statements(false)
+        .verify_plan(&plan)?;
+    // Optimised here, once: only then are the types of its columns final.
+    Ok(scope.state.optimize(&plan)?)
+}
+
+/// The plan with the types of its columns settled, as they will be when it runs.
+fn analyzed(scope: &Scope, plan: LogicalPlan) -> Result<LogicalPlan> {
+    let options = scope.state.config_options();
+    Ok(scope.state.analyzer().execute_and_check(plan, options, |_, _| {})?)
+}
+
+/// A plan with NULL for each parameter. Some functions refuse NULL: then the result is told when values come.
+async fn plan_with_nulls(scope: &Scope, mut statement: DfStatement) -> Option<LogicalPlan> {
+    parameters::bind_nulls(&mut statement).ok()?;
+    scope.state.statement_to_plan(statement).await.ok()
+}

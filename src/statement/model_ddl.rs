@@ -1,0 +1,197 @@
+//! `CREATE [OR REPLACE] MODEL`, `DROP MODEL`, `SHOW MODELS`: statements that no SQL grammar has, read from tokens.
+
+use std::collections::BTreeMap;
+
+use datafusion::sql::sqlparser::tokenizer::Token;
+
+use super::parse::{Statement, is_word, meaningful, render};
+use crate::{
+    error::{Error, Result},
+    models::{CreateModel, OptionValue},
+};
+
+/// The statement, if the tokens begin like one of these.
+pub(super) fn parse(tokens: &[Token], text: &str) -> Result<Option<Statement>> {
+    let mut words = Words { tokens, at: meaningful(tokens), next: 0 };
+    if words.take(&["show", "models"]) {
+        words.end("SHOW MODELS")?;
+        return Ok(Some(Statement::ShowModels));
+    }
+    if words.take(&["drop", "model"]) {
+        let if_exists = words.take(&["if", "exists"]);
+        let name = words.name("DROP MODEL")?;
+        words.end("DROP MODEL")?;
+        return Ok(Some(Statement::DropModel { name, if_exists }));
+    }
+    let replace = words.take(&["create", "or", "replace", "model"]);
+    if !replace && !words.take(&["create", "model"]) {
+        return Ok(None);
+    }
+    let name = words.name("CREATE MODEL")?;
+    if !words.take(&["options"]) {
+        return Err(Error::Input(format!(
+            "CREATE MODEL {name}: expected OPTIONS (type = '…', …) after the name"
+        )));
+    }
+    let options = words.options(&name)?;
+    if !words.take(&["as"]) {
+        return Err(Error::Input(format!("CREATE MODEL {name}: expected AS SELECT … after the options")));
+    }
+    let query = words.rest().trim().trim_end_matches(';').trim_end().to_string();
+    let statement = text.trim().to_string();
+    Ok(Some(Statement::CreateModel(Box::new(CreateModel { name, replace, options, query, statement }))))
+}
+
+/// A walk over the tokens that are not space.
+struct Words<'a> {
+    tokens: &'a [Token],
+    at: Vec<usize>,
+    next: usize,
+}
+
+impl Words<'_> {
+    fn peek(&self) -> Option<&Token> {
+        self.at.get(self.next).map(|at| &self.tokens[*at])
+    }
+
+    fn advance(&mut self) -> Option<&Token> {
+        self.next += 1;
+        self.at.get(self.next - 1).map(|at| &self.tokens[*at])
+    }
+
+    /// Steps over these words, if all of them are next.
+    fn take(&mut self, words: &[&str]) -> bool {
+        let ahead = self.at[self.next.min(self.at.len())..].iter().map(|at| &self.tokens[*at]);
+        let found = words.len() <= ahead.len() && ahead.zip(words).all(|(token, word)| is_word(token, word));
+        if found {
+            self.next += words.len();
+        }
+        found
+    }
+
+    fn name(&mut self, statement: &str) -> Result<String> {
+        let mut name = match self.advance() {
+            Some(Token::Word(word)) => word.value.to_lowercase(),
+            found => return Err(Error::Input(format!("{statement}: expected a model's name, found {}", shown(found)))),
+        };
+        if name == super::references::MODEL_SCHEMA && self.peek() == Some(&Token::Period) {
+            self.advance();
+            return self.name(statement);
+        }
+        name.retain(|c| c != '"');
+        crate::lake::check_part("model", &name)?;
+        Ok(name)
+    }
+
+    /// `(name = value, …)`
+    fn options(&mut self, model: &str) -> Result<BTreeMap<String, OptionValue>> {
+        let wrong = |what: &str, found: Option<&Token>| {
+            Error::Input(format!("CREATE MODEL {model}: OPTIONS: expected {what}, found {}", shown(found)))
+        };
+        let mut options = BTreeMap::new();
+        match self.advance() {
+            Some(Token::LParen) => {}
+            found => return Err(wrong("(", found)),
+        }
+        if self.peek() == Some(&Token::RParen) {
+            self.advance();
+            return Ok(options);
+        }
+        loop {
+            let name = match self.advance() {
+                Some(Token::Word(word)) => word.value.to_lowercase(),
+                found => return Err(wrong("an option's name", found)),
+            };
+            match self.advance() {
+                Some(Token::Eq | Token::RArrow) => {}
+                found => return Err(wrong(&format!("= after {name}"), found)),
+            }
+            let Some(value) = self.value() else {
+                return Err(wrong(&format!("a text, number, list, true or false for {name}"), self.peek()));
+            };
+            if options.insert(name.clone(), value).is_some() {
+                return Err(Error::Input(format!("CREATE MODEL {model}: option {name} is given twice")));
+            }
+            match self.advance() {
+                Some(Token::Comma) => {}
+                Some(Token::RParen) => return Ok(options),
+                found => return Err(wrong(", or )", found)),
+            }
+        }
+    }
+
+    /// A text, a number, true, false, or a list of these in square brackets.
+    fn value(&mut self) -> Option<OptionValue> {
+        let is_negative = self.peek() == Some(&Token::Minus);
+        if is_negative {
+            self.advance();
+        }
+        match self.advance()?.clone() {
+            Token::Number(digits, _) => number(&digits, is_negative),
+            _ if is_negative => None,
+            Token::SingleQuotedString(text) => Some(OptionValue::Text(text.replace("''", "'"))),
+            Token::LBracket => self.list(),
+            token if is_word(&token, "true") => Some(OptionValue::Boolean(true)),
+            token if is_word(&token, "false") => Some(OptionValue::Boolean(false)),
+            _ => None,
+        }
+    }
+
+    fn list(&mut self) -> Option<OptionValue> {
+        let mut values = Vec::new();
+        loop {
+            values.push(self.value()?);
+            match self.advance()? {
+                Token::Comma => {}
+                Token::RBracket => return Some(OptionValue::List(values)),
+                _ => return None,
+            }
+        }
+    }
+
+    fn rest(&self) -> String {
+        self.at.get(self.next).map(|at| render(&self.tokens[*at..])).unwrap_or_default()
+    }
+
+    fn end(&mut self, statement: &str) -> Result<()> {
+        match self.peek() {
+            None | Some(Token::SemiColon) => Ok(()),
+            found => Err(Error::Input(format!("{statement}: expected the end, found {}", shown(found)))),
+        }
+    }
+}
+
+fn number(digits: &str, is_negative: bool) -> Option<OptionValue> {
+    let sign = if is_negative { "-" } else { "" };
+    let text = format!("{sign}{digits}");
+    match text.parse() {
+        Ok(integer) => Some(OptionValue::Integer(integer)),
+        Err(_) => text.parse().ok().map(OptionValue::Float),
+    }
+}
+
+fn shown(token: Option<&Token>) -> String {
+    token.map_or_else(|| "the end".to_string(), |token| format!("'{token}'"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::statement::parse::{self, tokenize};
+
+    #[test]
+    fn create_model_keeps_its_options_and_its_query() {
+        let text = "create model mood options (type = 'logistic', alpha = 0.5, seed = 42) as\nselect a, 'x;y' from silver.t;";
+        let Statement::CreateModel(create) = parse::parse(text).unwrap() else { panic!("no model") };
+        assert_eq!(create.name, "mood");
+        assert_eq!(create.query, "select a, 'x;y' from silver.t");
+        assert_eq!(create.options["alpha"], OptionValue::Float(0.5));
+    }
+
+    #[test]
+    fn a_wrong_option_says_what_was_expected() {
+        let tokens = tokenize("create model m options (type 'kmeans') as select 1").unwrap();
+        let message = super::parse(&tokens, "").unwrap_err().to_string();
+        assert_eq!(message, "CREATE MODEL m: OPTIONS: expected = after type, found ''kmeans''");
+    }
+}

@@ -1,0 +1,60 @@
+//! CREATE MODEL, DROP MODEL, SHOW MODELS, carried out. Training happens here and nowhere else: never while planning.
+
+use std::sync::Arc;
+
+use datafusion::{common::runtime::SpawnedTask, physical_plan::collect, sql::parser::Statement as DfStatement};
+
+use super::{Outcome, Planned, Statement, parse};
+use crate::{
+    engine::Engine,
+    error::{Error, Result},
+    models::{self, CreateModel},
+};
+
+impl Engine {
+    pub(super) async fn create_model(&self, create: &CreateModel, statement: &Statement) -> Result<Outcome> {
+        if !create.replace && self.newest_models().await?.state_of(&create.name).is_some() {
+            return Err(Error::Exists(format!(
+                "model '{0}' exists already; CREATE OR REPLACE MODEL {0} adds a version",
+                create.name
+            )));
+        }
+        let scope = self.scope().await?;
+        let note = self.note(&scope, statement, &create.statement).await?;
+        let query: DfStatement = parse::parse_one(&create.query)?;
+        let plan = super::plan_query(&scope, query).await?;
+        let schema = Arc::clone(plan.schema().inner());
+        let plan = scope.state.query_planner().create_physical_plan(&plan, &scope.state).await?;
+        let batches = collect(plan, scope.state.task_ctx()).await?;
+        let request = create.clone();
+        let training = SpawnedTask::spawn_blocking(move || models::train(&request, &schema, &batches));
+        let trained = training.await.map_err(|error| Error::Internal(format!("training stopped: {error}")))??;
+        for warning in &trained.warnings {
+            tracing::warn!(model = create.name, "{warning}");
+        }
+        self.register_model(&trained, create.replace, &note.reads).await?;
+        Ok(Outcome::Done)
+    }
+
+    pub(super) async fn drop_model(&self, name: &str, if_exists: bool) -> Result<Outcome> {
+        match self.unregister_model(name, &format!("DROP MODEL {name}")).await {
+            Err(Error::NotFound(_)) if if_exists => Ok(Outcome::Done),
+            other => other.map(|()| Outcome::Done),
+        }
+    }
+
+    pub(super) async fn plan_show_models(&self) -> Result<Planned> {
+        let scope = self.scope().await?;
+        let query = parse::parse_one(SHOW_MODELS)?;
+        let plan = super::plan_query(&scope, query).await?;
+        Ok(Planned::query(plan, scope.state))
+    }
+}
+
+/// Every version that was not dropped, with what one wants to know first.
+const SHOW_MODELS: &str = "
+select m.model, m.version, m.type, m.label, m.split, m.n_train, m.train_seconds, m.created_at
+from ml.models as m
+left anti join (select model, version from ml.models where status = 'dropped') as d
+    on m.model = d.model and m.version = d.version
+order by m.model, m.version desc";

@@ -1,0 +1,289 @@
+//! The program from outside: exit codes, help, formats, and what each command leaves behind.
+
+mod program;
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::Stdio;
+
+use anyhow::{Context, Result};
+use program::{command, finish, moodlake, rows};
+use tempfile::TempDir;
+
+const COMMANDS: [&str; 6] = ["demo", "generate", "import", "build", "sql", "serve"];
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("temporary paths are UTF-8")
+}
+
+/// A folder with generated files in `data`, few but enough to import.
+fn generated() -> Result<TempDir> {
+    let dir = tempfile::tempdir()?;
+    generate(&dir.path().join("data"), "1")?;
+    Ok(dir)
+}
+
+fn generate(out: &Path, seed: &str) -> Result<()> {
+    let arguments = [
+        "--users",
+        "1",
+        "--days",
+        "20",
+        "--tracks",
+        "300",
+        "--seed",
+        seed,
+        "--out",
+        text(out),
+    ];
+    moodlake(&[&["generate"], &arguments[..]].concat())?.ok()?;
+    Ok(())
+}
+
+/// Every file below `dir` with its bytes, by relative path.
+fn files(dir: &Path) -> Result<Vec<(String, Vec<u8>)>> {
+    let mut found = Vec::new();
+    let mut open = vec![dir.to_path_buf()];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                found.push((text(path.strip_prefix(dir)?).to_string(), fs::read(&path)?));
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+#[test]
+fn every_command_has_help_with_examples() -> Result<()> {
+    let all = moodlake(&["--help"])?.ok()?;
+    for name in COMMANDS {
+        assert!(all.stdout.contains(name), "{}", all.stdout);
+        let help = moodlake(&[name, "--help"])?.ok()?;
+        assert!(
+            help.stdout.contains("Examples:\n  moodlake "),
+            "{}",
+            help.stdout
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn a_wrong_call_exits_with_2_and_a_failure_with_1() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let lake = dir.path().join("lake");
+    for wrong in [
+        &["frobnicate"][..],
+        &["generate"],
+        &["import", "x", "--timezone", "Berlin"],
+        &["build", "--keep-models"],
+        &["build", "--plan", "--checks-only"],
+        &[
+            "sql",
+            "select 1",
+            "--dir",
+            "a",
+            "--server",
+            "grpc://127.0.0.1:1",
+        ],
+        &["sql", "  "],
+    ] {
+        let run = moodlake(wrong)?;
+        assert_eq!(run.code, 2, "{wrong:?}: {}{}", run.stdout, run.stderr);
+        assert!(
+            run.stdout.is_empty() && run.stderr.contains("error:"),
+            "{}",
+            run.stderr
+        );
+    }
+    let run = moodlake(&["sql", "select nothing from nowhere", "--dir", text(&lake)])?;
+    assert_eq!(run.code, 1);
+    assert!(
+        run.stderr.starts_with("error: ") && run.stderr.contains("nowhere"),
+        "{}",
+        run.stderr
+    );
+    Ok(())
+}
+
+#[test]
+fn csv_is_plain_and_alone_on_standard_output() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let sql = "select true as yes, cast('2026-03-01T07:58:12Z' as timestamp with time zone) as at, \
+               'a \"quoted\", text' as t, cast(null as bigint) as n, 0.5 as f";
+    let run = moodlake(&["sql", sql, "--dir", text(dir.path()), "--format", "csv"])?.ok()?;
+    assert_eq!(
+        run.stdout,
+        "yes,at,t,n,f\ntrue,2026-03-01T07:58:12Z,\"a \"\"quoted\"\", text\",,0.5\n"
+    );
+    Ok(())
+}
+
+#[test]
+fn several_statements_run_in_order_and_the_last_query_is_printed() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let script = dir.path().join("script.sql");
+    fs::write(
+        &script,
+        "create table gold.numbers as select 1 as x;\n\
+         -- a semicolon; in a comment\n\
+         insert into gold.numbers values (2);\n\
+         select 'not this' as x;\n\
+         select x from gold.numbers order by x;\n",
+    )?;
+    let lake = dir.path().join("lake");
+    let arguments = [
+        "--file",
+        text(&script),
+        "--dir",
+        text(&lake),
+        "--format",
+        "csv",
+    ];
+    let run = moodlake(&[&["sql"], &arguments[..]].concat())?.ok()?;
+    assert_eq!(run.stdout, "x\n1\n2\n");
+    assert!(run.stderr.contains("1 row changed"), "{}", run.stderr);
+    Ok(())
+}
+
+#[test]
+fn statements_come_from_standard_input_too() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let arguments = ["sql", "--format", "json", "--dir", text(dir.path())];
+    let mut child = command(&arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    child
+        .stdin
+        .take()
+        .context("no standard input")?
+        .write_all(b"select 1 as one, null as none")?;
+    let output = child.wait_with_output()?;
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    assert_eq!(value, serde_json::json!([{"one": 1, "none": null}]));
+    Ok(())
+}
+
+#[test]
+fn generating_twice_gives_the_same_bytes() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let [first, second, other] = ["a", "b", "c"].map(|name| dir.path().join(name));
+    generate(&first, "7")?;
+    generate(&second, "7")?;
+    generate(&other, "8")?;
+    let made = files(&first)?;
+    assert!(
+        made.len() >= 3,
+        "a catalogue, a history and what is planted"
+    );
+    assert!(made == files(&second)?, "the same seed gave other files");
+    assert!(made != files(&other)?, "another seed gave the same files");
+    Ok(())
+}
+
+#[test]
+fn importing_the_same_files_twice_adds_nothing() -> Result<()> {
+    let dir = generated()?;
+    let (data, lake) = (dir.path().join("data"), dir.path().join("lake"));
+    let (catalogue, history) = (data.join("catalogue.csv.gz"), data.join("history"));
+    let import = || {
+        let paths = [
+            "import",
+            text(&catalogue),
+            text(&history),
+            "--user-from",
+            "folder",
+        ];
+        moodlake(&[&paths[..], &["--dir", text(&lake)]].concat())
+    };
+    let versions = || {
+        let sql = "select schema_name, table_name, version from system.tables \
+                   where schema_name <> 'system' order by schema_name, table_name";
+        rows(&lake, sql)
+    };
+    let first = import()?.ok()?;
+    assert!(first.stdout.contains("loaded"), "{}", first.stdout);
+    let plays = "select count(*) from bronze.plays_extended";
+    let (before, count) = (versions()?, rows(&lake, plays)?);
+    let second = import()?.ok()?;
+    assert!(
+        second.stdout.contains("already loaded"),
+        "{}",
+        second.stdout
+    );
+    assert_eq!(before, versions()?);
+    assert_eq!(count, rows(&lake, plays)?);
+    Ok(())
+}
+
+#[test]
+fn a_path_that_is_not_there_is_named() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let lake = dir.path().join("lake");
+    let missing = dir.path().join("missing.zip");
+    for arguments in [
+        &["import", text(&missing), "--dir", text(&lake)][..],
+        &["sql", "--file", text(&missing), "--dir", text(&lake)],
+        &["build", text(&missing), "--dir", text(&lake)],
+        &["demo", "--catalog", text(&missing), "--dir", text(&lake)],
+    ] {
+        let run = moodlake(arguments)?;
+        assert_eq!(run.code, 1, "{arguments:?}: {}", run.stderr);
+        assert!(
+            run.stderr.contains("missing.zip"),
+            "{arguments:?}: {}",
+            run.stderr
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn serve_refuses_what_is_not_this_machine() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let run = moodlake(&["serve", "--listen", "0.0.0.0:0", "--dir", text(dir.path())])?;
+    assert_ne!(run.code, 0);
+    assert!(
+        run.stderr.contains("0.0.0.0") && run.stderr.contains("loopback"),
+        "{}",
+        run.stderr
+    );
+    Ok(())
+}
+
+#[cfg(unix)]
+#[test]
+fn serve_answers_clients_and_ends_on_a_signal() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let mut server = command(&[
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--dir",
+        text(dir.path()),
+    ])
+    .stderr(Stdio::piped())
+    .spawn()?;
+    let mut line = String::new();
+    BufReader::new(server.stderr.take().context("no standard error")?).read_line(&mut line)?;
+    let url = line
+        .trim()
+        .strip_prefix("listening on ")
+        .context(line.clone())?
+        .to_string();
+    let over = |sql: &str| moodlake(&["sql", sql, "--server", &url, "--format", "csv"]);
+    over("create table gold.numbers as select 1 as x")?.ok()?;
+    assert_eq!(over("select x from gold.numbers")?.ok()?.stdout, "x\n1\n");
+    let stop = finish(std::process::Command::new("kill").arg(server.id().to_string()))?;
+    assert_eq!(stop.code, 0);
+    assert_eq!(server.wait()?.code(), Some(0), "SIGTERM is a normal end");
+    Ok(())
+}

@@ -1,0 +1,511 @@
+//! `build` from outside: order, errors, checks, staleness, a kill in the middle, and what the shipped
+//! scripts find in data whose effects are known.
+
+mod program;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use program::{Run, command, moodlake, rows};
+use tempfile::TempDir;
+
+const NUMBERS: (&str, &str) = (
+    "silver/numbers.sql",
+    "create or replace table silver.numbers as select 1 as x",
+);
+const DOUBLES: (&str, &str) = (
+    "gold/doubles.sql",
+    "create or replace table gold.doubles as select 2 * x as x from silver.numbers",
+);
+
+/// A lake and a folder of scripts.
+struct Project(TempDir);
+
+impl Project {
+    fn new(scripts: &[(&str, &str)]) -> Result<Self> {
+        let project = Self(tempfile::tempdir()?);
+        for (name, sql) in scripts {
+            project.write(name, sql)?;
+        }
+        Ok(project)
+    }
+
+    fn write(&self, name: &str, sql: &str) -> Result<()> {
+        let path = self.0.path().join("sql").join(name);
+        fs::create_dir_all(path.parent().context("a script lies in a layer")?)?;
+        Ok(fs::write(path, sql)?)
+    }
+
+    fn lake(&self) -> PathBuf {
+        self.0.path().join("lake")
+    }
+
+    fn build(&self, flags: &[&str]) -> Result<Run> {
+        let scripts = self.0.path().join("sql");
+        let lake = self.lake();
+        let fixed = ["build", text(&scripts), "--dir", text(&lake)];
+        moodlake(&[&fixed[..], flags].concat())
+    }
+
+    fn rows(&self, sql: &str) -> Result<Vec<Vec<String>>> {
+        rows(&self.lake(), sql)
+    }
+
+    fn versions(&self) -> Result<Vec<Vec<String>>> {
+        versions(&self.lake())
+    }
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("temporary paths are UTF-8")
+}
+
+/// The versions of all tables, those of `system` included.
+fn versions(lake: &Path) -> Result<Vec<Vec<String>>> {
+    rows(
+        lake,
+        "select schema_name, table_name, version, state from system.tables \
+         order by schema_name, table_name",
+    )
+}
+
+#[test]
+fn scripts_run_in_the_order_of_their_reads() -> Result<()> {
+    let first = (
+        "gold/a_first_by_name.sql",
+        "create or replace table gold.a_first_by_name as select x from gold.doubles",
+    );
+    let project = Project::new(&[first, NUMBERS, DOUBLES])?;
+    let plan = project.build(&["--plan"])?.ok()?;
+    assert!(plan.stdout.contains("3 would run"), "{}", plan.stdout);
+    assert!(project.versions()?.is_empty(), "a plan makes nothing");
+
+    let run = project.build(&[])?.ok()?;
+    let place = |name: &str| run.stdout.find(name).context(name.to_string());
+    assert!(
+        place("silver.numbers")? < place("gold.doubles")?,
+        "{}",
+        run.stdout
+    );
+    assert!(
+        place("gold.doubles")? < place("gold.a_first_by_name")?,
+        "{}",
+        run.stdout
+    );
+    assert_eq!(project.rows("select x from gold.a_first_by_name")?, [["2"]]);
+    Ok(())
+}
+
+#[test]
+fn a_second_build_writes_nothing_and_a_changed_script_reaches_its_readers() -> Result<()> {
+    let check = (
+        "gold/doubles.check.sql",
+        "select x from gold.doubles where x % 2 <> 0",
+    );
+    let other = (
+        "gold/other.sql",
+        "create or replace table gold.other as select 1 as x",
+    );
+    let project = Project::new(&[NUMBERS, DOUBLES, check, other])?;
+    project.build(&[])?.ok()?;
+    let before = project.versions()?;
+    let second = project.build(&[])?.ok()?;
+    assert!(
+        second.stdout.starts_with("0 run, 3 up to date"),
+        "{}",
+        second.stdout
+    );
+    assert_eq!(before, project.versions()?);
+
+    project.write(
+        "silver/numbers.sql",
+        "create or replace table silver.numbers as select 21 as x",
+    )?;
+    let third = project.build(&[])?.ok()?;
+    assert!(third.stdout.contains("script changed"), "{}", third.stdout);
+    assert!(
+        third.stdout.contains("upstream ran: silver.numbers"),
+        "{}",
+        third.stdout
+    );
+    assert!(
+        third.stdout.contains("2 run, 1 up to date"),
+        "{}",
+        third.stdout
+    );
+    assert_eq!(project.rows("select x from gold.doubles")?, [["42"]]);
+
+    let select = project.build(&["--select", "other"])?.ok()?;
+    assert!(
+        select.stdout.contains("1 run, 0 up to date"),
+        "{}",
+        select.stdout
+    );
+    let full = project.build(&["--full"])?.ok()?;
+    assert!(
+        full.stdout.contains("3 run, 0 up to date"),
+        "{}",
+        full.stdout
+    );
+    Ok(())
+}
+
+#[test]
+fn a_change_of_the_data_reaches_its_readers() -> Result<()> {
+    let raw = (
+        "bronze/raw.sql",
+        "create table if not exists bronze.raw (x bigint)",
+    );
+    let numbers = (
+        "silver/numbers.sql",
+        "create or replace table silver.numbers as select x from bronze.raw",
+    );
+    let project = Project::new(&[raw, numbers, DOUBLES])?;
+    project.build(&[])?.ok()?;
+    project.rows("insert into bronze.raw values (5)")?;
+    let run = project.build(&[])?.ok()?;
+    assert!(
+        run.stdout.contains("input changed: bronze.raw"),
+        "{}",
+        run.stdout
+    );
+    assert_eq!(project.rows("select x from gold.doubles")?, [["10"]]);
+    Ok(())
+}
+
+#[test]
+fn scripts_that_cannot_be_ordered_are_refused_by_file() -> Result<()> {
+    let circle = Project::new(&[
+        (
+            "gold/a.sql",
+            "create or replace table gold.a as select x from gold.b",
+        ),
+        (
+            "gold/b.sql",
+            "create or replace table gold.b as select x from gold.a",
+        ),
+    ])?;
+    let upwards = Project::new(&[
+        DOUBLES,
+        (
+            "silver/numbers.sql",
+            "create or replace table silver.numbers as select x from gold.doubles",
+        ),
+    ])?;
+    let nowhere = Project::new(&[DOUBLES])?;
+    let misnamed = Project::new(&[(
+        "gold/a.sql",
+        "create or replace table gold.b as select 1 as x",
+    )])?;
+    for (project, parts) in [
+        (circle, vec!["gold/a.sql", "gold/b.sql", "circle"]),
+        (
+            upwards,
+            vec![
+                "silver/numbers.sql",
+                "gold/doubles.sql",
+                "silver scripts may read",
+            ],
+        ),
+        (
+            nowhere,
+            vec!["gold/doubles.sql", "silver.numbers", "no script makes"],
+        ),
+        (misnamed, vec!["gold/a.sql", "gold.b"]),
+    ] {
+        let run = project.build(&[])?;
+        assert_eq!(run.code, 1, "{}", run.stderr);
+        for part in parts {
+            assert!(
+                run.stderr.contains(part),
+                "{part} is not in: {}",
+                run.stderr
+            );
+        }
+        assert!(project.versions()?.is_empty(), "nothing ran");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_failing_check_stops_what_depends_on_it_until_it_passes() -> Result<()> {
+    let check = (
+        "silver/numbers.check.sql",
+        "select x, 'wrong' as why from silver.numbers where x < 5",
+    );
+    let other = (
+        "gold/other.sql",
+        "create or replace table gold.other as select 1 as x",
+    );
+    let project = Project::new(&[NUMBERS, DOUBLES, check, other])?;
+    // The second time the table is up to date, but its check has not passed yet.
+    for _ in 0..2 {
+        let run = project.build(&[])?;
+        assert_eq!(run.code, 1, "{}{}", run.stdout, run.stderr);
+        assert!(
+            run.stdout.contains("1 offending row") && run.stdout.contains("wrong"),
+            "{}",
+            run.stdout
+        );
+        assert!(
+            run.stdout.contains("not run     gold.doubles"),
+            "{}",
+            run.stdout
+        );
+        assert_eq!(project.rows("select x from gold.other")?, [["1"]]);
+    }
+    let tables = "select count(*) from system.tables where table_name = 'doubles'";
+    assert_eq!(project.rows(tables)?, [["0"]]);
+    let results =
+        "select distinct check_name, severity, offending_rows, passed from system.check_results";
+    assert_eq!(
+        project.rows(results)?,
+        [["silver.numbers", "error", "1", "false"]]
+    );
+
+    project.write(
+        "silver/numbers.sql",
+        "create or replace table silver.numbers as select 7 as x",
+    )?;
+    project.build(&[])?.ok()?;
+    assert_eq!(project.rows("select x from gold.doubles")?, [["14"]]);
+    Ok(())
+}
+
+#[test]
+fn a_warning_is_reported_and_stops_nothing() -> Result<()> {
+    let check = (
+        "silver/numbers.check.sql",
+        "-- severity: warn\nselect x from silver.numbers",
+    );
+    let project = Project::new(&[NUMBERS, DOUBLES, check])?;
+    let run = project.build(&[])?.ok()?;
+    assert!(
+        run.stdout.contains("warning     silver.numbers"),
+        "{}",
+        run.stdout
+    );
+    assert_eq!(project.rows("select x from gold.doubles")?, [["2"]]);
+    let again = project
+        .build(&["--checks-only", "--format", "json"])?
+        .ok()?;
+    let report: serde_json::Value = serde_json::from_str(&again.stdout)?;
+    assert_eq!(report["nodes"][0]["checks"][0]["sample"][0]["x"], 1);
+    Ok(())
+}
+
+#[test]
+fn a_failing_script_is_named_and_the_rest_goes_on() -> Result<()> {
+    let broken = (
+        "silver/broken.sql",
+        "create or replace table silver.broken as select nothing as x",
+    );
+    let after = (
+        "gold/after.sql",
+        "create or replace table gold.after as select x from silver.broken",
+    );
+    let project = Project::new(&[NUMBERS, DOUBLES, broken, after])?;
+    let run = project.build(&["--format", "junit"])?;
+    assert_eq!(run.code, 1);
+    assert!(
+        run.stdout
+            .contains("tests=\"4\" failures=\"1\" skipped=\"1\""),
+        "{}",
+        run.stdout
+    );
+    assert!(
+        run.stdout.contains("silver/broken.sql") || run.stdout.contains("nothing"),
+        "{}",
+        run.stdout
+    );
+    assert_eq!(project.rows("select x from gold.doubles")?, [["2"]]);
+    Ok(())
+}
+
+/// A year of one listener, imported but not built.
+static IMPORTED: LazyLock<TempDir> =
+    LazyLock::new(|| imported(365, 4000).expect("generated data imports"));
+
+/// The same, built without interruption.
+static BUILT: LazyLock<TempDir> = LazyLock::new(|| {
+    let dir = copy(IMPORTED.path()).expect("a lake can be copied");
+    build(dir.path())
+        .and_then(Run::ok)
+        .expect("the shipped scripts build");
+    dir
+});
+
+fn imported(days: u32, tracks: u32) -> Result<TempDir> {
+    let dir = tempfile::tempdir()?;
+    let (data, lake) = (dir.path().join("data"), dir.path().join("lake"));
+    let (days, tracks) = (days.to_string(), tracks.to_string());
+    let numbers = ["--users", "1", "--days", &days, "--tracks", &tracks];
+    moodlake(&[&["generate", "--out", text(&data)], &numbers[..]].concat())?.ok()?;
+    let (catalogue, history) = (data.join("catalogue.csv.gz"), data.join("history"));
+    let paths = [
+        "import",
+        text(&catalogue),
+        text(&history),
+        "--user-from",
+        "folder",
+    ];
+    moodlake(&[&paths[..], &["--dir", text(&lake)]].concat())?.ok()?;
+    Ok(dir)
+}
+
+fn build(dir: &Path) -> Result<Run> {
+    moodlake(&["build", "--dir", text(&dir.join("lake"))])
+}
+
+fn copy(from: &Path) -> Result<TempDir> {
+    let to = tempfile::tempdir()?;
+    let mut open = vec![PathBuf::new()];
+    while let Some(folder) = open.pop() {
+        fs::create_dir_all(to.path().join(&folder))?;
+        for entry in fs::read_dir(from.join(&folder))? {
+            let entry = entry?;
+            let name = folder.join(entry.file_name());
+            if entry.file_type()?.is_dir() {
+                open.push(name);
+            } else {
+                fs::copy(entry.path(), to.path().join(name))?;
+            }
+        }
+    }
+    Ok(to)
+}
+
+/// The rows of every gold table, floats as far as they can be equal, in an order of their own.
+fn gold(dir: &Path) -> Result<Vec<(String, Vec<String>)>> {
+    let lake = dir.join("lake");
+    let names = "select table_name from system.tables where schema_name = 'gold' order by 1";
+    let mut tables = Vec::new();
+    for name in rows(&lake, names)?.concat() {
+        let mut lines: Vec<String> = rows(&lake, &format!("select * from gold.{name}"))?
+            .iter()
+            .map(|row| {
+                row.iter()
+                    .map(|field| rounded(field))
+                    .collect::<Vec<_>>()
+                    .join("|")
+            })
+            .collect();
+        lines.sort();
+        tables.push((name, lines));
+    }
+    ensure!(
+        tables.len() > 10,
+        "the shipped scripts make more than {} gold tables",
+        tables.len()
+    );
+    Ok(tables)
+}
+
+/// The order in which a sum is taken shows in its last digits.
+fn rounded(field: &str) -> String {
+    match field.parse::<f64>() {
+        Ok(number) if field.contains('.') => format!("{number:.7}"),
+        _ => field.to_string(),
+    }
+}
+
+#[test]
+fn a_build_after_a_kill_ends_in_the_same_gold() -> Result<()> {
+    let undisturbed = gold(BUILT.path())?;
+    for milliseconds in [120, 500, 1200] {
+        let dir = copy(IMPORTED.path())?;
+        let mut child = command(&["build", "--dir", text(&dir.path().join("lake"))])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        child.kill()?;
+        child.wait()?;
+        build(dir.path())?.ok()?;
+        for (killed, whole) in gold(dir.path())?.iter().zip(&undisturbed) {
+            assert_eq!(killed, whole, "after a kill at {milliseconds} ms");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_second_build_of_the_shipped_scripts_changes_no_table() -> Result<()> {
+    let dir = copy(BUILT.path())?;
+    let before = versions(&dir.path().join("lake"))?;
+    let run = build(dir.path())?.ok()?;
+    assert!(run.stdout.starts_with("0 run"), "{}", run.stdout);
+    assert_eq!(before, versions(&dir.path().join("lake"))?);
+    Ok(())
+}
+
+/// The one row of an answer, as numbers.
+fn numbers(sql: &str) -> Result<Vec<f64>> {
+    let found = rows(&BUILT.path().join("lake"), sql)?;
+    ensure!(found.len() == 1, "{} rows from {sql}", found.len());
+    found[0]
+        .iter()
+        .map(|field| field.parse().context(field.clone()))
+        .collect()
+}
+
+fn assert_recovered(planted: f64, found: &[f64]) {
+    let [value, low, high] = found[..] else {
+        panic!("not a value with its interval: {found:?}")
+    };
+    assert!(
+        low <= planted && planted <= high,
+        "{planted} is not within {low} to {high}"
+    );
+    assert!(
+        (value / planted - 1.0).abs() < 0.35,
+        "{value} is far from {planted}"
+    );
+}
+
+#[test]
+fn the_planted_effects_are_found_within_their_intervals() -> Result<()> {
+    assert_recovered(
+        2.3,
+        &numbers(
+            "select odds_ratio, ci_low, ci_high from gold.daypart_lift \
+             where feature = 'energy' and daypart = 'morning' and versus = 'evening'",
+        )?,
+    );
+    assert_recovered(
+        0.6,
+        &numbers(
+            "select rate_ratio, ci_low, ci_high from gold.play_rate_by_feature \
+             where feature = 'valence'",
+        )?,
+    );
+    Ok(())
+}
+
+#[test]
+fn a_thousand_plays_give_every_kind_of_insight() -> Result<()> {
+    let dir = imported(40, 2000)?;
+    build(dir.path())?.ok()?;
+    let lake = dir.path().join("lake");
+    let plays: u32 = rows(&lake, "select count(*) from silver.plays")?[0][0].parse()?;
+    assert!(
+        (900..2500).contains(&plays),
+        "{plays} plays are not about a thousand"
+    );
+    let kinds = "select distinct kind from gold.insights order by kind";
+    assert_eq!(
+        rows(&lake, kinds)?.concat(),
+        [
+            "cognitive",
+            "descriptive",
+            "diagnostic",
+            "predictive",
+            "prescriptive"
+        ]
+    );
+    Ok(())
+}

@@ -1,0 +1,171 @@
+//! Moodlake's SQL functions for any DataFusion session: statistics, predictions, explanations and recommendations.
+//!
+//! [`register_all`] adds everything to a session. Functions that use a trained model find it in a [`ModelSource`],
+//! which the owner of the session fills before a statement is planned. The crate knows no server, no files and no
+//! Delta tables: what a relation function reads, it reads by SQL from the session's own tables.
+
+mod arguments;
+mod kmeans_assign;
+mod kmeans_distance;
+mod local_time;
+mod ml_predict;
+mod ml_predict_proba;
+mod models;
+mod normal_cdf;
+mod pair_accumulators;
+mod pearson;
+mod pearson_test;
+mod recommend;
+mod relation;
+mod shap_explain;
+mod shap_values;
+
+pub mod kernels;
+
+use std::sync::Arc;
+
+use datafusion::{
+    catalog::TableFunctionImpl,
+    common::Result,
+    logical_expr::{AggregateUDF, ScalarUDF, planner::RelationPlanner},
+    prelude::SessionContext,
+};
+
+pub use models::{KMeans, Logistic, Model, ModelKind, ModelSource};
+pub use relation::{Parameter, RelationFunctions, RelationSignature, relation_input};
+
+/// Adds every function of this crate to a session.
+///
+/// # Errors
+/// When the session refuses a relation planner.
+pub fn register_all(ctx: &SessionContext, models: &Arc<ModelSource>) -> Result<()> {
+    for function in scalar_functions(models) {
+        ctx.register_udf(function.as_ref().clone());
+    }
+    for function in aggregate_functions() {
+        ctx.register_udaf(function.as_ref().clone());
+    }
+    for (name, function) in table_functions(models) {
+        ctx.register_udtf(name, function);
+    }
+    for planner in relation_planners(models) {
+        ctx.register_relation_planner(planner)?;
+    }
+    Ok(())
+}
+
+/// The functions of one row.
+#[must_use]
+pub fn scalar_functions(models: &Arc<ModelSource>) -> Vec<Arc<ScalarUDF>> {
+    [
+        kmeans_assign::kmeans_assign(models),
+        kmeans_distance::kmeans_distance(models),
+        local_time::local_time(),
+        recommend::match_similarity(),
+        ml_predict::ml_predict(models),
+        ml_predict_proba::ml_predict_proba(models),
+        normal_cdf::normal_cdf(),
+        shap_values::shap_values(models),
+    ]
+    .into_iter()
+    .map(Arc::new)
+    .collect()
+}
+
+/// The functions of many rows.
+#[must_use]
+pub fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
+    [pearson::pearson(), pearson_test::pearson_test()]
+        .into_iter()
+        .map(Arc::new)
+        .collect()
+}
+
+/// The functions in `FROM`, with their names.
+#[must_use]
+pub fn table_functions(
+    models: &Arc<ModelSource>,
+) -> Vec<(&'static str, Arc<dyn TableFunctionImpl>)> {
+    let mut functions = recommend::table_functions();
+    functions.push((
+        shap_explain::SIGNATURE.function,
+        shap_explain::shap_explain(models),
+    ));
+    functions
+}
+
+/// What gives the functions in `FROM` their named arguments and relation inputs.
+#[must_use]
+pub fn relation_planners(_models: &Arc<ModelSource>) -> Vec<Arc<dyn RelationPlanner>> {
+    let mut signatures = recommend::SIGNATURES.to_vec();
+    signatures.push(shap_explain::SIGNATURE);
+    vec![Arc::new(RelationFunctions::new(signatures))]
+}
+
+/// The tables that a function in `FROM` reads by itself, such as `silver.plays`; empty for every other function.
+#[must_use]
+pub fn tables_read(function: &str) -> &'static [&'static str] {
+    recommend::TABLES_READ
+        .iter()
+        .find(|(name, _)| *name == function)
+        .map_or(&[], |(_, tables)| tables)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_function_has_one_name_and_a_documentation_with_an_example() {
+        let models = Arc::new(ModelSource::new());
+        let mut seen = BTreeSet::new();
+        let scalars = scalar_functions(&models);
+        let aggregates = aggregate_functions();
+        let documented = scalars
+            .iter()
+            .map(|function| (function.name(), function.documentation()))
+            .chain(
+                aggregates
+                    .iter()
+                    .map(|function| (function.name(), function.documentation())),
+            );
+        for (name, documentation) in documented {
+            assert!(seen.insert(name.to_owned()), "{name} is listed twice");
+            let documentation = documentation.unwrap_or_else(|| panic!("{name} is not documented"));
+            assert!(documentation.sql_example.is_some(), "{name} has no example");
+            let arguments = documentation.arguments.as_ref().map_or(0, Vec::len);
+            assert!(arguments > 0, "{name} documents no argument");
+            assert!(
+                documentation
+                    .syntax_example
+                    .starts_with(&format!("{name}(")),
+                "{name}: syntax of another function"
+            );
+        }
+        for (name, _) in table_functions(&models) {
+            assert!(seen.insert(name.to_owned()), "{name} is listed twice");
+        }
+    }
+
+    #[test]
+    fn every_table_function_takes_named_arguments() {
+        let models = Arc::new(ModelSource::new());
+        let listed: BTreeSet<&str> = table_functions(&models)
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
+        let signatures = recommend::SIGNATURES
+            .iter()
+            .chain([&shap_explain::SIGNATURE]);
+        let with_names: BTreeSet<&str> = signatures.map(|signature| signature.function).collect();
+        assert_eq!(listed, with_names);
+    }
+
+    #[test]
+    fn only_relation_functions_read_tables_by_themselves() {
+        assert!(tables_read("recommend").contains(&"silver.plays"));
+        assert!(tables_read("pearson").is_empty());
+    }
+}

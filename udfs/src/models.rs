@@ -1,0 +1,224 @@
+//! Trained models as the functions see them, and the source they are looked up in.
+//!
+//! Nothing here trains, and nothing here reads a disk: whoever owns the session fills a [`ModelSource`] before a
+//! statement is planned. A model is addressed as `'mood'` (the version inserted last) or `'mood@7'` (that version).
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use datafusion::common::{Result, exec_err, plan_err};
+use serde::{Deserialize, Serialize};
+
+/// A trained model: enough to predict and to explain, nothing about how it was trained.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub struct Model {
+    /// The name it is addressed by, without a version.
+    pub name: String,
+    /// Its version, counted from 1.
+    pub version: i64,
+    /// The features' names in training order; shape `[n_features]`.
+    pub features: Vec<String>,
+    /// What it computes.
+    pub kind: ModelKind,
+}
+
+/// The families of models that the functions know.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum ModelKind {
+    /// Clusters: `kmeans_assign`, `kmeans_distance`.
+    KMeans(KMeans),
+    /// Classes: `ml_predict`, `ml_predict_proba`, `shap_explain`.
+    Logistic(Logistic),
+}
+
+/// k-means on z-scored features.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub struct KMeans {
+    /// Mean of each raw feature; shape `[n_features]`.
+    pub means: Vec<f64>,
+    /// What each centred feature is divided by, positive; shape `[n_features]`.
+    pub scales: Vec<f64>,
+    /// Cluster centres in standardised units; shape `[k][n_features]`.
+    pub centroids: Vec<Vec<f64>>,
+    /// Training rows in each cluster; shape `[k]`.
+    pub sizes: Vec<u64>,
+}
+
+/// Logistic regression on z-scored features, binary or multinomial.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub struct Logistic {
+    /// Class labels, at least two; in a binary model `classes[1]` is the positive one.
+    pub classes: Vec<String>,
+    /// Mean of each raw feature; shape `[n_features]`.
+    pub means: Vec<f64>,
+    /// What each centred feature is divided by, positive; shape `[n_features]`.
+    pub scales: Vec<f64>,
+    /// Coefficients per standard deviation, in log-odds; shape `[n_classes][n_features]`, or one row (for
+    /// `classes[1]`) in a binary model.
+    pub weights: Vec<Vec<f64>>,
+    /// Log-odds at the training means; one for each row of `weights`.
+    pub intercepts: Vec<f64>,
+}
+
+impl Model {
+    /// Refuses a model whose parts do not fit together, so that the kernels need not check again.
+    ///
+    /// # Errors
+    /// When a shape differs from the documented one, a number is not finite or a scale is not positive.
+    pub fn validate(&self) -> Result<()> {
+        let problem = match &self.kind {
+            ModelKind::KMeans(kmeans) => kmeans.problem(self.features.len()),
+            ModelKind::Logistic(logistic) => logistic.problem(self.features.len()),
+        };
+        let no_features = self
+            .features
+            .is_empty()
+            .then(|| "it has no features".to_owned());
+        match no_features.or(problem) {
+            Some(problem) => exec_err!("model '{}' cannot be used: {problem}", self.pinned_name()),
+            None => Ok(()),
+        }
+    }
+
+    /// The name that means this very version, such as `mood@7`.
+    #[must_use]
+    pub fn pinned_name(&self) -> String {
+        format!("{}@{}", self.name, self.version)
+    }
+}
+
+impl KMeans {
+    fn problem(&self, n_features: usize) -> Option<String> {
+        if self.centroids.is_empty() {
+            return Some("it has no centroids".to_owned());
+        }
+        scaling_problem(&self.means, &self.scales, n_features)
+            .or_else(|| matrix_problem("centroid", &self.centroids, n_features))
+    }
+}
+
+impl Logistic {
+    fn problem(&self, n_features: usize) -> Option<String> {
+        let rows = self.weights.len();
+        let is_binary = self.classes.len() == 2 && rows == 1;
+        if self.classes.len() < 2 || !(is_binary || rows == self.classes.len()) {
+            return Some(format!(
+                "{rows} rows of weights do not fit {} classes",
+                self.classes.len()
+            ));
+        }
+        if self.intercepts.len() != rows || self.intercepts.iter().any(|value| !value.is_finite()) {
+            return Some(format!(
+                "it needs {rows} finite intercepts, one for each row of weights"
+            ));
+        }
+        scaling_problem(&self.means, &self.scales, n_features)
+            .or_else(|| matrix_problem("row of weights", &self.weights, n_features))
+    }
+}
+
+fn scaling_problem(means: &[f64], scales: &[f64], n_features: usize) -> Option<String> {
+    if means.len() != n_features || scales.len() != n_features {
+        return Some(format!(
+            "means and scales must have one value for each of its {n_features} features"
+        ));
+    }
+    if means.iter().any(|mean| !mean.is_finite()) {
+        return Some("a mean is not finite".to_owned());
+    }
+    let usable = |scale: &f64| scale.is_finite() && *scale > 0.0;
+    (!scales.iter().all(usable)).then(|| "a scale is not positive and finite".to_owned())
+}
+
+fn matrix_problem(row_name: &str, rows: &[Vec<f64>], n_features: usize) -> Option<String> {
+    let at = rows
+        .iter()
+        .position(|row| row.len() != n_features || row.iter().any(|value| !value.is_finite()))?;
+    Some(format!(
+        "{row_name} {at} does not have {n_features} finite values"
+    ))
+}
+
+/// Where the functions find models: a thread-safe map from name and version to model.
+#[derive(Debug, Default)]
+pub struct ModelSource {
+    entries: RwLock<HashMap<String, Versions>>,
+}
+
+#[derive(Debug, Default)]
+struct Versions {
+    current: i64,
+    by_number: BTreeMap<i64, Arc<Model>>,
+}
+
+impl ModelSource {
+    /// An empty source.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a model and makes it the current version of its name; earlier versions stay available by number.
+    ///
+    /// # Errors
+    /// When the model's parts do not fit together (see [`Model::validate`]).
+    pub fn insert(&self, model: Arc<Model>) -> Result<()> {
+        model.validate()?;
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        let versions = entries.entry(model.name.clone()).or_default();
+        versions.current = model.version;
+        versions.by_number.insert(model.version, model);
+        Ok(())
+    }
+
+    /// Forgets every version of a model; whether there was one.
+    pub fn remove(&self, name: &str) -> bool {
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        entries.remove(name).is_some()
+    }
+
+    /// The model called `name`, which may end in a version: `mood` or `mood@7`.
+    ///
+    /// # Errors
+    /// When there is no such model or version; the message says how to make one.
+    pub fn get(&self, name: &str) -> Result<Arc<Model>> {
+        let (base, version) = match name.split_once('@') {
+            None => (name, None),
+            Some((base, digits)) => match digits.parse::<i64>() {
+                Ok(version) => (base, Some(version)),
+                Err(_) => {
+                    return plan_err!("model '{name}': a version is a number, as in '{base}@7'");
+                }
+            },
+        };
+        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(versions) = entries.get(base) else {
+            return plan_err!(
+                "no model '{base}': make one with CREATE MODEL {base} OPTIONS (type = 'kmeans' or 'logistic', …) AS SELECT …"
+            );
+        };
+        let wanted = version.unwrap_or(versions.current);
+        if let Some(model) = versions.by_number.get(&wanted) {
+            return Ok(Arc::clone(model));
+        }
+        plan_err!(
+            "model '{base}' has no version {wanted}, the current one is {}",
+            versions.current
+        )
+    }
+}
+
+impl TryFrom<Vec<Model>> for ModelSource {
+    type Error = datafusion::common::DataFusionError;
+
+    fn try_from(models: Vec<Model>) -> Result<Self> {
+        let source = Self::new();
+        models
+            .into_iter()
+            .try_for_each(|model| source.insert(Arc::new(model)))?;
+        Ok(source)
+    }
+}

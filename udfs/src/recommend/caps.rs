@@ -1,0 +1,264 @@
+//! The coach's caps: what `gold.coach_policy` allows, as hard limits on every track.
+//!
+//! A cap that is missing, `NULL`, doubled, negative or not a number allows nothing: never an unlimited step. The
+//! tempo cap compares beats per minute as they are: half and double time do not count as the same tempo, so that a
+//! cap can be audited from `tempo_delta_pct` alone.
+
+use super::profile::{ENERGY, LOUDNESS, N_FEATURES, TEMPO, VALENCE};
+
+/// The rows that `gold.coach_policy` must have, in the order of [`Caps::from_values`].
+pub(super) const POLICY: [&str; 12] = [
+    "pace",
+    "pace_min",
+    "pace_max",
+    "valence_drop",
+    "valence_hold",
+    "energy_step",
+    "tempo_change",
+    "loudness_step",
+    "match_percentile",
+    "improvement_weight",
+    "skip_memory",
+    "back_off_memory",
+];
+
+/// The widest `pace` that a call may ask for, in valence; the policy may narrow it.
+pub(super) const PACE_RANGE: std::ops::RangeInclusive<f64> = 0.05..=0.15;
+
+/// What the policy allows.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Caps {
+    pace: f64,
+    pace_min: f64,
+    pace_max: f64,
+    valence_drop: f64,
+    valence_hold: f64,
+    energy_step: f64,
+    tempo_change_pct: f64,
+    loudness_step: f64,
+    /// A track must match at least as well as this share of the catalogue, `0..=1`.
+    pub(super) match_percentile: f64,
+    /// Share of the score that the improvement has, `0..=1`.
+    pub(super) improvement_weight: f64,
+}
+
+/// What the listener's last answers to the coach ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BackOff {
+    /// Nothing: go on.
+    None,
+    /// The last answer was a skip: half the pace.
+    Half,
+    /// Two skips in a row, or "stay": no step.
+    Hold,
+}
+
+impl BackOff {
+    /// Reads the last answer and the one before it.
+    pub(super) fn from_answers(latest: Option<&str>, previous: Option<&str>) -> Self {
+        let declined = |answer| matches!(answer, Some("skip" | "less"));
+        match latest {
+            Some("stay") => Self::Hold,
+            _ if declined(latest) && declined(previous) => Self::Hold,
+            _ if declined(latest) => Self::Half,
+            _ => Self::None,
+        }
+    }
+}
+
+/// The valence steps that one listener may be offered now.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct ValenceStep {
+    low: f64,
+    high: f64,
+    /// The step that counts as full progress; 0 where none is wanted.
+    goal: f64,
+}
+
+/// How a track differs from the listener's present.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Deltas {
+    pub(super) valence: f64,
+    pub(super) energy: f64,
+    pub(super) tempo_pct: f64,
+    pub(super) loudness: f64,
+}
+
+impl Deltas {
+    pub(super) fn between(typical: &[f64; N_FEATURES], track: &[f64; N_FEATURES]) -> Self {
+        Self {
+            valence: track[VALENCE] - typical[VALENCE],
+            energy: track[ENERGY] - typical[ENERGY],
+            tempo_pct: 100.0 * (track[TEMPO] / typical[TEMPO] - 1.0),
+            loudness: track[LOUDNESS] - typical[LOUDNESS],
+        }
+    }
+}
+
+impl Caps {
+    /// Reads the policy's values in the order of [`POLICY`]; `None` where one is unusable.
+    pub(super) fn from_values(values: &[Option<f64>; POLICY.len()]) -> Option<Self> {
+        let usable = |value: &f64| value.is_finite() && *value >= 0.0;
+        let value = |at: usize| values[at].filter(usable);
+        let share = |at: usize| value(at).filter(|share| *share <= 1.0);
+        // Both memories are applied where plays and answers are read; here they must only be there.
+        let (_skip_memory, _back_off_memory) = (value(10)?, value(11)?);
+        Some(Self {
+            pace: value(0)?,
+            pace_min: value(1)?,
+            pace_max: value(2)?,
+            valence_drop: value(3)?,
+            valence_hold: value(4)?,
+            energy_step: value(5)?,
+            tempo_change_pct: value(6)?,
+            loudness_step: value(7)?,
+            match_percentile: share(8)?,
+            improvement_weight: share(9)?,
+        })
+    }
+
+    /// The paces that the policy lets a call ask for.
+    pub(super) fn pace_range(&self) -> (f64, f64) {
+        (
+            self.pace_min.max(*PACE_RANGE.start()),
+            self.pace_max.min(*PACE_RANGE.end()),
+        )
+    }
+
+    /// The valence steps for a listener at `present` who is on the way to `target`.
+    ///
+    /// A step leads no further than the target, except within `valence_hold` of the present.
+    pub(super) fn valence_step(
+        &self,
+        pace: Option<f64>,
+        present: f64,
+        target: f64,
+        back_off: BackOff,
+    ) -> ValenceStep {
+        let widest = self.pace_max.min(*PACE_RANGE.end());
+        let pace = pace.unwrap_or(self.pace).min(widest);
+        let pace = if back_off == BackOff::Half {
+            pace / 2.0
+        } else {
+            pace
+        };
+        let gap = target - present;
+        let steps = gap > 0.0 && back_off != BackOff::Hold;
+        let low = if gap > 0.0 {
+            self.valence_drop
+        } else {
+            self.valence_drop.min(self.valence_hold)
+        };
+        let furthest = if steps {
+            gap.max(self.valence_hold)
+        } else {
+            self.valence_hold
+        };
+        ValenceStep {
+            low: -low,
+            high: pace.min(furthest),
+            goal: if steps { pace.min(gap) } else { 0.0 },
+        }
+    }
+
+    /// Whether a track keeps within every cap on a single feature.
+    pub(super) fn allow(&self, step: ValenceStep, deltas: &Deltas) -> bool {
+        (step.low..=step.high).contains(&deltas.valence)
+            && deltas.energy.abs() <= self.energy_step
+            && deltas.tempo_pct.abs() <= self.tempo_change_pct
+            && deltas.loudness.abs() <= self.loudness_step
+    }
+}
+
+impl ValenceStep {
+    /// Progress toward the target over the allowed step, in `[0, 1]`.
+    pub(super) fn improvement(self, valence_delta: f64) -> f64 {
+        if self.goal > 0.0 {
+            (valence_delta / self.goal).clamp(0.0, 1.0)
+        } else {
+            0.0
+        }
+    }
+
+    /// Whether the listener is led anywhere.
+    pub(super) fn is_a_step(self) -> bool {
+        self.goal > 0.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VALUES: [Option<f64>; 12] = [
+        Some(0.10),
+        Some(0.05),
+        Some(0.15),
+        Some(0.02),
+        Some(0.03),
+        Some(0.15),
+        Some(12.0),
+        Some(4.0),
+        Some(0.4),
+        Some(0.4),
+        Some(30.0),
+        Some(7.0),
+    ];
+
+    #[test]
+    fn an_unusable_cap_allows_nothing() {
+        assert!(Caps::from_values(&VALUES).is_some());
+        for at in 0..VALUES.len() {
+            for broken in [None, Some(f64::NAN), Some(-0.01), Some(f64::INFINITY)] {
+                let mut values = VALUES;
+                values[at] = broken;
+                assert_eq!(
+                    Caps::from_values(&values),
+                    None,
+                    "{} = {broken:?}",
+                    POLICY[at]
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn steps_shrink_with_answers_and_near_the_target() {
+        let caps = Caps::from_values(&VALUES).unwrap();
+        let high = |target, back_off| caps.valence_step(None, 0.4, target, back_off).high;
+        assert!((high(0.8, BackOff::None) - 0.10).abs() < 1e-12);
+        assert!((high(0.8, BackOff::Half) - 0.05).abs() < 1e-12);
+        assert!((high(0.8, BackOff::Hold) - 0.03).abs() < 1e-12);
+        assert!((high(0.46, BackOff::None) - 0.06).abs() < 1e-12);
+        assert!((high(0.41, BackOff::None) - 0.03).abs() < 1e-12);
+        assert!((high(0.3, BackOff::None) - 0.03).abs() < 1e-12);
+    }
+
+    #[test]
+    fn improvement_is_progress_over_the_allowed_step() {
+        let caps = Caps::from_values(&VALUES).unwrap();
+        let step = caps.valence_step(None, 0.4, 0.8, BackOff::None);
+        assert!((step.improvement(0.05) - 0.5).abs() < 1e-12);
+        assert!(step.improvement(-0.01).abs() < f64::EPSILON);
+        let there = caps.valence_step(None, 0.8, 0.8, BackOff::None);
+        assert!(there.improvement(0.03).abs() < f64::EPSILON && !there.is_a_step());
+    }
+
+    #[test]
+    fn answers_back_off() {
+        assert_eq!(BackOff::from_answers(None, None), BackOff::None);
+        assert_eq!(
+            BackOff::from_answers(Some("skip"), Some("like")),
+            BackOff::Half
+        );
+        assert_eq!(
+            BackOff::from_answers(Some("skip"), Some("skip")),
+            BackOff::Hold
+        );
+        assert_eq!(BackOff::from_answers(Some("stay"), None), BackOff::Hold);
+        assert_eq!(
+            BackOff::from_answers(Some("play"), Some("skip")),
+            BackOff::None
+        );
+    }
+}

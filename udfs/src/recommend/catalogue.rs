@@ -1,0 +1,174 @@
+//! The tracks to choose from, as columns: what the kernel reads for every listener, prepared once.
+
+use std::collections::{HashMap, HashSet};
+
+use arrow::array::{
+    Array, AsArray, BooleanArray, Float64Array, ListArray, StringArray, StructArray,
+};
+use arrow::datatypes::Float64Type;
+use datafusion::common::{Result, internal_err};
+
+use super::profile::{FEATURES, N_FEATURES};
+
+/// Every track of the session; those that may be recommended have features.
+#[derive(Debug)]
+pub(super) struct Catalogue {
+    track_id: StringArray,
+    track_name: StringArray,
+    artist: StringArray,
+    /// Rows that may be recommended, ascending.
+    candidates: Vec<usize>,
+    /// Features of the candidates; shape `[n_features][n_candidates]`.
+    pub(super) columns: [Vec<f64>; N_FEATURES],
+    /// The same number for the same artist and title; shape `[n_tracks]`.
+    song: Vec<usize>,
+}
+
+impl Catalogue {
+    /// Reads a list of structs, one for each track; no rows for `NULL`.
+    pub(super) fn read(tracks: &StructArray) -> Result<Self> {
+        let is_candidate = boolean(tracks, "is_candidate")?;
+        let candidates: Vec<usize> = (0..tracks.len())
+            .filter(|row| is_candidate.value(*row))
+            .collect();
+        let mut columns = [const { Vec::new() }; N_FEATURES];
+        for (column, feature) in columns.iter_mut().zip(FEATURES) {
+            let values = double(tracks, feature.name)?;
+            column.extend(candidates.iter().map(|row| values.value(*row)));
+        }
+        let (track_id, track_name, artist) = (
+            text(tracks, "track_id")?,
+            text(tracks, "track_name")?,
+            text(tracks, "artist")?,
+        );
+        let song = number_songs(&track_id, &track_name, &artist);
+        Ok(Self {
+            track_id,
+            track_name,
+            artist,
+            candidates,
+            columns,
+            song,
+        })
+    }
+
+    pub(super) fn n_candidates(&self) -> usize {
+        self.candidates.len()
+    }
+
+    pub(super) fn features(&self, candidate: usize) -> [f64; N_FEATURES] {
+        std::array::from_fn(|feature| self.columns[feature][candidate])
+    }
+
+    pub(super) fn track_id(&self, candidate: usize) -> &str {
+        self.track_id.value(self.candidates[candidate])
+    }
+
+    pub(super) fn track_name(&self, candidate: usize) -> Option<&str> {
+        present(&self.track_name, self.candidates[candidate])
+    }
+
+    pub(super) fn artist(&self, candidate: usize) -> Option<&str> {
+        present(&self.artist, self.candidates[candidate])
+    }
+
+    pub(super) fn song(&self, candidate: usize) -> usize {
+        self.song[self.candidates[candidate]]
+    }
+
+    /// The songs behind these tracks, under whatever id the catalogue has them.
+    pub(super) fn songs_of(&self, track_ids: &HashSet<String>) -> HashSet<usize> {
+        self.rows_of(track_ids).map(|row| self.song[row]).collect()
+    }
+
+    /// The artists of these tracks, in lower case.
+    pub(super) fn artists_of(&self, track_ids: &HashSet<String>) -> HashSet<String> {
+        self.rows_of(track_ids)
+            .filter_map(|row| present(&self.artist, row))
+            .map(str::to_lowercase)
+            .collect()
+    }
+
+    fn rows_of<'a>(&'a self, track_ids: &'a HashSet<String>) -> impl Iterator<Item = usize> + 'a {
+        let wanted = !track_ids.is_empty();
+        let rows = if wanted { 0..self.track_id.len() } else { 0..0 };
+        rows.filter(|row| track_ids.contains(self.track_id.value(*row)))
+    }
+}
+
+/// Numbers tracks by artist and title in lower case; a track without either is a song of its own.
+fn number_songs(
+    track_id: &StringArray,
+    track_name: &StringArray,
+    artist: &StringArray,
+) -> Vec<usize> {
+    let mut numbers: HashMap<String, usize> = HashMap::with_capacity(track_id.len());
+    let key = |row: usize| match (present(artist, row), present(track_name, row)) {
+        (Some(artist), Some(track_name)) => {
+            format!("{}\n{}", artist.to_lowercase(), track_name.to_lowercase())
+        }
+        _ => track_id.value(row).to_owned(),
+    };
+    (0..track_id.len())
+        .map(|row| {
+            let next = numbers.len();
+            *numbers.entry(key(row)).or_insert(next)
+        })
+        .collect()
+}
+
+fn present(array: &StringArray, row: usize) -> Option<&str> {
+    array.is_valid(row).then(|| array.value(row))
+}
+
+/// The rows of the list in row `row`, or `None` for `NULL`.
+pub(super) fn structs_at(list: &dyn Array, row: usize) -> Result<Option<StructArray>> {
+    let Some(list) = list.as_list_opt::<i32>() else {
+        return internal_err!("pick_tracks: expected a list, got {}", list.data_type());
+    };
+    if list.is_null(row) {
+        return Ok(None);
+    }
+    let Some(rows) = list.value(row).as_struct_opt().cloned() else {
+        return internal_err!("pick_tracks: expected a list of structs");
+    };
+    Ok(Some(rows))
+}
+
+fn field<'a, T: Clone + 'a>(
+    rows: &'a StructArray,
+    name: &str,
+    read: impl Fn(&'a dyn Array) -> Option<&'a T>,
+) -> Result<T> {
+    let Some(column) = rows
+        .column_by_name(name)
+        .and_then(|column| read(column.as_ref()))
+    else {
+        return internal_err!(
+            "pick_tracks: no usable field {name} in {}",
+            rows.data_type()
+        );
+    };
+    Ok(column.clone())
+}
+
+/// A field of text.
+pub(super) fn text(rows: &StructArray, name: &str) -> Result<StringArray> {
+    field(rows, name, |column| column.as_string_opt::<i32>())
+}
+
+/// A field of doubles.
+pub(super) fn double(rows: &StructArray, name: &str) -> Result<Float64Array> {
+    field(rows, name, |column| {
+        column.as_primitive_opt::<Float64Type>()
+    })
+}
+
+/// A field of lists.
+pub(super) fn list(rows: &StructArray, name: &str) -> Result<ListArray> {
+    field(rows, name, |column| column.as_list_opt::<i32>())
+}
+
+fn boolean(rows: &StructArray, name: &str) -> Result<BooleanArray> {
+    field(rows, name, |column| column.as_boolean_opt())
+}

@@ -1,0 +1,162 @@
+//! The mirror, and what both modes have in common: profiles, songs, artists, contexts and sums.
+
+use arrow::{array::AsArray, datatypes::Int64Type};
+
+use crate::session::{
+    FEATURES, USUAL, add_plays, add_track, ladder, numbers, play, random_session, run, session,
+    text, texts, usual_with,
+};
+
+#[tokio::test]
+async fn the_same_data_in_another_order_gives_the_same_rows() {
+    let ctx = random_session(7, 10, 300).await;
+    let before = run(
+        &ctx,
+        "select * from recommend_all('coach') order by user_id, rank",
+    )
+    .await;
+    run(&ctx, "create table shuffled as select * from silver.plays order by md5(track_id), played_at desc").await;
+    run(&ctx, "drop table silver.plays").await;
+    run(&ctx, "create table silver.plays as select * from shuffled").await;
+    let after = run(
+        &ctx,
+        "select * from recommend_all('coach') order by user_id, rank",
+    )
+    .await;
+    assert!(before.num_rows() > 0);
+    assert_eq!(before, after);
+}
+
+#[tokio::test]
+async fn a_song_appears_once_and_ties_go_by_track_id() {
+    let ctx = ladder().await;
+    for track_id in ["b", "a", "c"] {
+        run(
+            &ctx,
+            &format!("insert into silver.tracks values ('{track_id}', 'TWIN', 'Same')"),
+        )
+        .await;
+        let features = text(USUAL);
+        run(
+            &ctx,
+            &format!("insert into silver.track_features values ('{track_id}', true, {features})"),
+        )
+        .await;
+    }
+    let mirror = run(&ctx, "select * from recommend('mirror', 4)").await;
+    assert_eq!(texts(&mirror, "track_id"), ["a", "v10", "v11", "v09"]);
+    let rank = mirror
+        .column_by_name("rank")
+        .unwrap()
+        .as_primitive::<Int64Type>()
+        .values()
+        .to_vec();
+    assert_eq!(rank, [1, 2, 3, 4]);
+}
+
+#[tokio::test]
+async fn new_artists_only_leaves_out_who_was_played() {
+    let ctx = ladder().await;
+    let mirror = run(
+        &ctx,
+        "select * from recommend('mirror', 50, new_artists_only => true)",
+    )
+    .await;
+    let artists = texts(&mirror, "artist");
+    assert!(
+        !artists.is_empty()
+            && artists
+                .iter()
+                .all(|artist| artist != "Artist 10" && artist != "Artist 20")
+    );
+}
+
+#[tokio::test]
+async fn a_context_takes_the_profile_from_its_part_of_the_week() {
+    let ctx = session().await;
+    add_track(&ctx, "calm", "A", usual_with(1, 0.2)).await;
+    add_track(&ctx, "lively", "B", usual_with(1, 0.9)).await;
+    // Day 1 is a Tuesday morning, day 3 a Thursday evening in the tables' columns.
+    let plays = [
+        play("anna", "calm", 1, "completed", usual_with(1, 0.2)),
+        play("anna", "lively", 3, "completed", usual_with(1, 0.9)),
+    ];
+    add_plays(&ctx, &plays).await;
+    for (context, first) in [
+        ("tuesday morning", "calm"),
+        ("evening", "lively"),
+        ("Thursday", "lively"),
+    ] {
+        let mirror = run(
+            &ctx,
+            &format!("select * from recommend('mirror', 1, context => '{context}')"),
+        )
+        .await;
+        assert_eq!(texts(&mirror, "track_id"), [first], "{context}");
+        assert!(
+            texts(&mirror, "reason")[0].starts_with(&format!("Close to your {context} listening"))
+        );
+    }
+    let none = run(
+        &ctx,
+        "select * from recommend('mirror', context => 'sunday night')",
+    )
+    .await;
+    assert_eq!(none.num_rows(), 0);
+}
+
+#[tokio::test]
+async fn a_score_is_the_sum_of_its_contributions() {
+    let ctx = random_session(5, 10, 300).await;
+    for mode in ["mirror", "coach"] {
+        let unpivoted = FEATURES
+            .split(", ")
+            .map(|name| format!("select track_id, '{name}' as feature, {name} as value from silver.track_features"))
+            .collect::<Vec<_>>()
+            .join(" union all ");
+        let sql = format!(
+            "select r.match_score, sum(p.weight * match_similarity(f.value, p.typical, p.spread)) as total
+             from recommend_all('{mode}') as r
+             inner join listening_profile() as p on r.user_id = p.user_id
+             inner join ({unpivoted}) as f on f.track_id = r.track_id and f.feature = p.feature
+             group by r.user_id, r.track_id, r.match_score"
+        );
+        let sums = run(&ctx, &sql).await;
+        assert!(sums.num_rows() > 0);
+        let pairs = numbers(&sums, "match_score")
+            .into_iter()
+            .zip(numbers(&sums, "total"));
+        assert!(
+            pairs
+                .into_iter()
+                .all(|(score, total)| (score - total).abs() < 1e-9)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_listener_without_known_features_gets_nothing() {
+    let ctx = ladder().await;
+    run(&ctx, "drop table silver.plays").await;
+    let nulls = FEATURES
+        .split(", ")
+        .map(|name| format!("cast(null as double) as {name}"))
+        .collect::<Vec<_>>()
+        .join(", ");
+    run(
+        &ctx,
+        &format!(
+            "create table silver.plays as select 'anna' as user_id, 'v10' as track_id, timestamp '2024-01-01' as played_at,
+             1 as weekday, 'morning' as daypart, true as is_completed, false as is_skipped, {nulls}"
+        ),
+    )
+    .await;
+    for mode in ["mirror", "coach"] {
+        assert_eq!(
+            run(&ctx, &format!("select * from recommend('{mode}')"))
+                .await
+                .num_rows(),
+            0
+        );
+    }
+}
