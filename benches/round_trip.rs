@@ -1,6 +1,7 @@
 //! One statement over Flight SQL on the loopback interface: the least it costs, and rows a second.
 
 #[path = "../tests/support/mod.rs"]
+#[expect(dead_code, reason = "the SQL tests use more of it")]
 mod support;
 
 use std::hint::black_box;

@@ -136,7 +136,7 @@ impl Client {
                 let batches = wire::conforming(batches, &plain);
                 engine.ingest(target, mode, batches).await
             }
-            Self::Remote(remote) => remote.ingest(target, &mode, batches).await,
+            Self::Remote(remote) => remote.ingest(target, mode, batches).await,
         }
     }
 }
@@ -192,7 +192,7 @@ impl RemoteClient {
     async fn ingest(
         &self,
         target: &TableName,
-        mode: &IngestMode,
+        mode: IngestMode,
         batches: SendableRecordBatchStream,
     ) -> Result<u64> {
         let (messages, failure) = encoded(ingest_command(target, mode), batches);
@@ -245,7 +245,7 @@ fn announced_schema(info: &FlightInfo) -> Result<SchemaRef> {
     Ok(Arc::new(Schema::try_from(IpcMessage(info.schema.clone()))?))
 }
 
-fn ingest_command(target: &TableName, mode: &IngestMode) -> CommandStatementIngest {
+fn ingest_command(target: &TableName, mode: IngestMode) -> CommandStatementIngest {
     let (if_not_exist, if_exists) = match mode {
         IngestMode::Create => (Missing::Create, Exists::Fail),
         IngestMode::Append => (Missing::Fail, Exists::Append),

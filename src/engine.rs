@@ -20,11 +20,12 @@ use datafusion::{
     physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner},
     prelude::SessionConfig,
 };
+use futures::FutureExt;
 use moodlake_udfs::ModelSource;
 
 pub use crate::statement::{IngestMode, Outcome, Planned, Prepared};
 use crate::{
-    error::{Error, Result},
+    error::Result,
     lake::{self, CATALOG, DEFAULT_SCHEMA, Lake, StatementCatalog},
     models::store::Models,
     sources,
@@ -81,7 +82,7 @@ impl Engine {
             models: RwLock::default(),
         };
         let engine = Self(Arc::new(shared));
-        engine.create_registry().await?;
+        engine.create_registry().boxed().await?;
         Ok(engine)
     }
 
@@ -97,7 +98,7 @@ impl Engine {
 
     /// The view of one statement: newest models, and a catalogue that takes each table's newest version once.
     pub(crate) async fn scope(&self) -> Result<Scope> {
-        Ok(self.scope_of(self.newest_models().await?))
+        Ok(self.scope_of(self.newest_models().boxed().await?))
     }
 
     /// A scope without models, for reading the registry itself.

@@ -195,14 +195,13 @@ fn importing_the_same_files_twice_adds_nothing() -> Result<()> {
     let (data, lake) = (dir.path().join("data"), dir.path().join("lake"));
     let (catalogue, history) = (data.join("catalogue.csv.gz"), data.join("history"));
     let import = || {
-        let paths = [
+        moodlake(&[
             "import",
             text(&catalogue),
             text(&history),
-            "--user-from",
-            "folder",
-        ];
-        moodlake(&[&paths[..], &["--dir", text(&lake)]].concat())
+            "--dir",
+            text(&lake),
+        ])
     };
     let versions = || {
         let sql = "select schema_name, table_name, version from system.tables \

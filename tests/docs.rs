@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use anyhow::{Context, Result};
 use datafusion::logical_expr::Documentation;
 use moodlake_udfs::{ModelSource, aggregate_functions, scalar_functions, table_functions};
 
@@ -27,7 +28,7 @@ Written by `tests/docs.rs` from the functions' own documentation: change it ther
 
 #[test]
 fn the_page_of_functions_is_up_to_date() {
-    let page = render();
+    let page = render().unwrap();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE);
     if std::env::var_os("MOODLAKE_DOCS_UPDATE").is_some() {
         std::fs::write(&path, &page).unwrap();
@@ -46,7 +47,7 @@ fn the_page_of_functions_is_up_to_date() {
 
 #[test]
 fn every_function_in_from_is_documented() {
-    let page = render();
+    let page = render().unwrap();
     for (name, _) in table_functions(&Arc::new(ModelSource::new())) {
         assert!(
             page.contains(&format!("`{name}(")),
@@ -55,20 +56,20 @@ fn every_function_in_from_is_documented() {
     }
 }
 
-fn render() -> String {
+fn render() -> Result<String> {
     let mut page = HEADER.to_owned();
     for (section, entries) in documented_functions() {
-        writeln!(page, "\n## {section}").unwrap();
+        writeln!(page, "\n## {section}")?;
         for (name, documentation) in entries {
-            page.push_str(&entry(&name, &documentation));
+            page.push_str(&entry(&name, &documentation)?);
         }
     }
     page.push_str("\n## Functions in FROM\n");
     for file in RELATION_FUNCTION_FILES {
-        let name = Path::new(file).file_stem().unwrap().to_string_lossy();
-        write!(page, "\n### {name}\n\n{}", module_documentation(file)).unwrap();
+        let name = Path::new(file).file_stem().context(file)?.display();
+        write!(page, "\n### {name}\n\n{}", module_documentation(file)?)?;
     }
-    page
+    Ok(page)
 }
 
 /// Scalar and aggregate functions by section and name.
@@ -92,31 +93,31 @@ fn documented_functions() -> BTreeMap<String, BTreeMap<String, Documentation>> {
 }
 
 /// One function: how it is called, what it does, its arguments, an example.
-fn entry(name: &str, documentation: &Documentation) -> String {
+fn entry(name: &str, documentation: &Documentation) -> Result<String> {
     let mut text = format!("\n### {name}\n\n`{}`", documentation.syntax_example);
     for alternative in documentation.alternative_syntax.iter().flatten() {
-        write!(text, " or `{alternative}`").unwrap();
+        write!(text, " or `{alternative}`")?;
     }
-    writeln!(text, "\n\n{}", documentation.description.trim()).unwrap();
+    writeln!(text, "\n\n{}", documentation.description.trim())?;
     for (position, (argument, description)) in documentation.arguments.iter().flatten().enumerate()
     {
         let before = if position == 0 { "\n" } else { "" };
-        writeln!(text, "{before}* `{argument}`: {}", description.trim()).unwrap();
+        writeln!(text, "{before}* `{argument}`: {}", description.trim())?;
     }
     if let Some(example) = &documentation.sql_example {
-        writeln!(text, "\n{}", example.trim()).unwrap();
+        writeln!(text, "\n{}", example.trim())?;
     }
-    text
+    Ok(text)
 }
 
 /// The `//!` lines at the head of a file, links to code as plain code.
-fn module_documentation(file: &str) -> String {
+fn module_documentation(file: &str) -> Result<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
-    let source = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{file}: {error}"));
+    let source = std::fs::read_to_string(path).with_context(|| file.to_owned())?;
     let mut text = String::new();
     for line in source.lines().map_while(|line| line.strip_prefix("//!")) {
         let line = line.strip_prefix(' ').unwrap_or(line);
-        writeln!(text, "{}", line.replace("[`", "`").replace("`]", "`")).unwrap();
+        writeln!(text, "{}", line.replace("[`", "`").replace("`]", "`"))?;
     }
-    text
+    Ok(text)
 }

@@ -4,10 +4,10 @@
 mod program;
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::LazyLock;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use program::{Run, command, moodlake, rows};
@@ -346,14 +346,9 @@ fn imported(days: u32, tracks: u32) -> Result<TempDir> {
     let numbers = ["--users", "1", "--days", &days, "--tracks", &tracks];
     moodlake(&[&["generate", "--out", text(&data)], &numbers[..]].concat())?.ok()?;
     let (catalogue, history) = (data.join("catalogue.csv.gz"), data.join("history"));
-    let paths = [
-        "import",
-        text(&catalogue),
-        text(&history),
-        "--user-from",
-        "folder",
-    ];
-    moodlake(&[&paths[..], &["--dir", text(&lake)]].concat())?.ok()?;
+    moodlake(&["import", text(&catalogue), "--dir", text(&lake)])?.ok()?;
+    let listeners = ["import", text(&history), "--user-from", "folder"];
+    moodlake(&[&listeners[..], &["--dir", text(&lake)]].concat())?.ok()?;
     Ok(dir)
 }
 
@@ -379,23 +374,18 @@ fn copy(from: &Path) -> Result<TempDir> {
     Ok(to)
 }
 
-/// The rows of every gold table, floats as far as they can be equal, in an order of their own.
-fn gold(dir: &Path) -> Result<Vec<(String, Vec<String>)>> {
+/// The rows of every gold table, in an order that does not depend on their fractions.
+fn gold(dir: &Path) -> Result<Vec<(String, Vec<Vec<String>>)>> {
     let lake = dir.join("lake");
     let names = "select table_name from system.tables where schema_name = 'gold' order by 1";
     let mut tables = Vec::new();
     for name in rows(&lake, names)?.concat() {
-        let mut lines: Vec<String> = rows(&lake, &format!("select * from gold.{name}"))?
-            .iter()
-            .map(|row| {
-                row.iter()
-                    .map(|field| rounded(field))
-                    .collect::<Vec<_>>()
-                    .join("|")
-            })
-            .collect();
-        lines.sort();
-        tables.push((name, lines));
+        let mut found = rows(&lake, &format!("select * from gold.{name}"))?;
+        found.sort_by_key(|row| {
+            let whole = row.iter().filter(|field| fraction(field).is_none());
+            whole.cloned().collect::<Vec<_>>()
+        });
+        tables.push((name, found));
     }
     ensure!(
         tables.len() > 10,
@@ -405,30 +395,51 @@ fn gold(dir: &Path) -> Result<Vec<(String, Vec<String>)>> {
     Ok(tables)
 }
 
-/// The order in which a sum is taken shows in its last digits.
-fn rounded(field: &str) -> String {
-    match field.parse::<f64>() {
-        Ok(number) if field.contains('.') => format!("{number:.7}"),
-        _ => field.to_string(),
+fn fraction(field: &str) -> Option<f64> {
+    field.parse().ok().filter(|_| field.contains(['.', 'e']))
+}
+
+/// The order in which a sum is taken shows in its last digits, and nowhere else.
+fn are_equal(left: &str, right: &str) -> bool {
+    match (fraction(left), fraction(right)) {
+        (Some(left), Some(right)) => (left - right).abs() <= 1e-9 * left.abs().max(1.0),
+        _ => left == right,
     }
+}
+
+fn assert_same_gold(dir: &Path, expected: &[(String, Vec<Vec<String>>)]) -> Result<()> {
+    let found = gold(dir)?;
+    assert_eq!(found.len(), expected.len());
+    for ((table, rows), (_, whole)) in found.iter().zip(expected) {
+        assert_eq!(rows.len(), whole.len(), "rows of gold.{table}");
+        for (row, other) in rows.iter().zip(whole) {
+            let same = row
+                .iter()
+                .zip(other)
+                .all(|(left, right)| are_equal(left, right));
+            assert!(same, "gold.{table}: {row:?} instead of {other:?}");
+        }
+    }
+    Ok(())
 }
 
 #[test]
 fn a_build_after_a_kill_ends_in_the_same_gold() -> Result<()> {
     let undisturbed = gold(BUILT.path())?;
-    for milliseconds in [120, 500, 1200] {
+    // Each finished step is one line on standard error; the next are under way when it comes.
+    for steps in [1, 12, 30] {
         let dir = copy(IMPORTED.path())?;
         let mut child = command(&["build", "--dir", text(&dir.path().join("lake"))])
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()?;
-        std::thread::sleep(Duration::from_millis(milliseconds));
+        let progress = BufReader::new(child.stderr.take().context("no standard error")?);
+        assert_eq!(progress.lines().take(steps).count(), steps);
         child.kill()?;
         child.wait()?;
         build(dir.path())?.ok()?;
-        for (killed, whole) in gold(dir.path())?.iter().zip(&undisturbed) {
-            assert_eq!(killed, whole, "after a kill at {milliseconds} ms");
-        }
+        assert_same_gold(dir.path(), &undisturbed)
+            .with_context(|| format!("after a kill at step {steps}"))?;
     }
     Ok(())
 }
@@ -481,6 +492,21 @@ fn the_planted_effects_are_found_within_their_intervals() -> Result<()> {
         &numbers(
             "select rate_ratio, ci_low, ci_high from gold.play_rate_by_feature \
              where feature = 'valence'",
+        )?,
+    );
+    // The ratio of two shares: standard errors add up on the scale of logarithms.
+    assert_recovered(
+        0.7,
+        &numbers(
+            "with ratios as (\
+                 select beyond.completion / rest.completion as ratio, \
+                     1.959964 * sqrt(power(beyond.standard_error / beyond.completion, 2) \
+                         + power(rest.standard_error / rest.completion, 2)) as reach \
+                 from gold.completion_by_feature as beyond \
+                 inner join gold.completion_by_feature as rest on beyond.feature = rest.feature \
+                 where beyond.feature = 'instrumentalness' \
+                     and beyond.bucket = '> 0.7' and rest.bucket = 'rest') \
+             select ratio, ratio * exp(-reach), ratio * exp(reach) from ratios",
         )?,
     );
     Ok(())

@@ -5,7 +5,6 @@
 
 mod support;
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
@@ -66,7 +65,10 @@ fn run_file(file: &Path) -> Result<()> {
     runtime.block_on(async {
         let server = TestServer::start().await?;
         let url = server.url().to_owned();
-        let mut runner = Runner::new(|| async { Ok(Connection(Client::connect(&url).await?)) });
+        let mut runner = Runner::new(|| {
+            let url = url.clone();
+            async move { Ok::<_, Error>(Connection(Client::connect(&url).await?)) }
+        });
         runner.with_column_validator(sqllogictest::strict_column_validator);
         // For `system` records, after `control substitution on`.
         runner.set_var("MOODLAKE".into(), env!("CARGO_BIN_EXE_moodlake").into());
@@ -202,19 +204,18 @@ fn append_rows(batch: &RecordBatch, rows: &mut Vec<Vec<String>>) -> Result<(), E
 
 /// One value: floats without an exponent, an empty text as `(empty)`, everything else as Arrow prints it.
 fn value(column: &dyn Array, row: usize, formatter: &ArrayFormatter<'_>) -> Result<String, Error> {
-    let mut text = String::new();
-    match column.data_type() {
+    let text = match column.data_type() {
         DataType::Float64 if column.is_valid(row) => {
-            return Ok(column.as_primitive::<Float64Type>().value(row).to_string());
+            column.as_primitive::<Float64Type>().value(row).to_string()
         }
         DataType::Float32 if column.is_valid(row) => {
-            return Ok(column.as_primitive::<Float32Type>().value(row).to_string());
+            column.as_primitive::<Float32Type>().value(row).to_string()
         }
-        _ => write!(text, "{}", formatter.value(row).try_to_string()?)
-            .map_err(|error| Error::Internal(error.to_string()))?,
-    }
-    if text.is_empty() {
-        text.push_str("(empty)");
-    }
-    Ok(text)
+        _ => formatter.value(row).try_to_string()?,
+    };
+    Ok(if text.is_empty() {
+        "(empty)".to_owned()
+    } else {
+        text
+    })
 }

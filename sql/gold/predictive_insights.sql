@@ -66,7 +66,7 @@ trust as (
                 || cast(round(100 * scores.ci_high) as int) || '%)',
                 ''
             ),
-            '; always naming the commonest would be right for ',
+            '; always naming the commonest mood of its training tracks would be right for ',
             cast(round(100 * scores.majority_accuracy) as int), '%.',
             coalesce(' Its mean AUC is ' || round(scores.auc, 2) || '.', ''),
             case

@@ -7,18 +7,25 @@ group by play_id
 having count(*) > 1;
 
 -- Music that got lost between the imported history and here.
+with
+
+imported as (
+    select count(distinct play_id) as plays
+    from bronze.plays_extended
+    where spotify_track_uri is not null
+),
+
+kept as (
+    select count(*) as plays
+    from silver.plays
+)
+
 select
-    (
-        select count(distinct plays_extended.play_id) from bronze.plays_extended
-        where plays_extended.spotify_track_uri is not null
-    ) as plays_imported,
-    count(plays.play_id) as plays_kept
-from silver.plays
-having
-    count(plays.play_id) <> (
-        select count(distinct plays_extended.play_id) from bronze.plays_extended
-        where plays_extended.spotify_track_uri is not null
-    );
+    imported.plays as plays_imported,
+    kept.plays as plays_kept
+from imported
+cross join kept
+where imported.plays <> kept.plays;
 
 -- Measures outside their range.
 select

@@ -7,7 +7,9 @@ plays as (
     select * from silver.plays
 ),
 
--- The first play tells when and, by the listener's clock, in which part of the day it began.
+-- The first play tells when and, by the listener's clock, in which part of the day it began. Means
+-- keep nine decimals, so that the order in which plays are added up changes nothing and a model
+-- that is trained on them again comes out the same.
 sessions as (
     select
         user_id,
@@ -18,18 +20,18 @@ sessions as (
         count(*) as plays,
         count(*) filter (where has_features) as plays_with_features,
         sum(ms_played) as ms_played,
-        avg(danceability) as mean_danceability,
-        avg(energy) as mean_energy,
-        avg(key) as mean_key,
-        avg(loudness) as mean_loudness,
-        avg(mode) as mean_mode,
-        avg(speechiness) as mean_speechiness,
-        avg(acousticness) as mean_acousticness,
-        avg(instrumentalness) as mean_instrumentalness,
-        avg(liveness) as mean_liveness,
-        avg(valence) as mean_valence,
-        avg(tempo) as mean_tempo,
-        avg(time_signature) as mean_time_signature
+        round(avg(danceability), 9) as mean_danceability,
+        round(avg(energy), 9) as mean_energy,
+        round(avg(key), 9) as mean_key,
+        round(avg(loudness), 9) as mean_loudness,
+        round(avg(mode), 9) as mean_mode,
+        round(avg(speechiness), 9) as mean_speechiness,
+        round(avg(acousticness), 9) as mean_acousticness,
+        round(avg(instrumentalness), 9) as mean_instrumentalness,
+        round(avg(liveness), 9) as mean_liveness,
+        round(avg(valence), 9) as mean_valence,
+        round(avg(tempo), 9) as mean_tempo,
+        round(avg(time_signature), 9) as mean_time_signature
     from plays
     group by user_id, session_id
 )

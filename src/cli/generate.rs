@@ -14,7 +14,7 @@ const EXAMPLES: &str = "\
 Examples:
   moodlake generate --out data
   moodlake generate --out data --users 100 --days 365 --tracks 20000 --seed 7
-  moodlake import data/catalogue.csv.gz data/history --user-from folder
+  moodlake import data/catalogue.csv.gz && moodlake import data/history --user-from folder
 
 The same arguments always give the same bytes. planted.json tells which effects are in them.";
 

@@ -29,7 +29,6 @@ const KINDS: [(&str, &str); 5] = [
 struct Insight {
     kind: String,
     text: String,
-    value: Option<f64>,
     n: Option<i64>,
     p_value: Option<f64>,
     interval: Option<(f64, f64)>,
@@ -63,7 +62,7 @@ pub(super) async fn listeners(client: &Client) -> Result<Vec<Listener>> {
 /// The insights about `listener`, kind by kind.
 pub(super) async fn describe(client: &Client, listener: &Listener) -> Result<String> {
     let sql = format!(
-        "select kind, text, value, n, p_value, ci_low, ci_high from gold.insights \
+        "select kind, text, n, p_value, ci_low, ci_high from gold.insights \
          where user_id = '{}' order by kind, insight_id",
         listener.user_id.replace('\'', "''")
     );
@@ -77,13 +76,12 @@ pub(super) async fn describe(client: &Client, listener: &Listener) -> Result<Str
 
 fn rows(batch: &RecordBatch) -> Result<Vec<Insight>> {
     let (kinds, wording) = (texts(batch, 0)?, texts(batch, 1)?);
-    let (value, n, p_value) = (floats(batch, 2)?, integers(batch, 3)?, floats(batch, 4)?);
-    let (low, high) = (floats(batch, 5)?, floats(batch, 6)?);
+    let (n, p_value) = (integers(batch, 2)?, floats(batch, 3)?);
+    let (low, high) = (floats(batch, 4)?, floats(batch, 5)?);
     let number = |column: &Float64Array, row| column.is_valid(row).then(|| column.value(row));
     let insight = |row: usize| Insight {
         kind: kinds.value(row).to_string(),
         text: wording.value(row).to_string(),
-        value: number(&value, row),
         n: n.is_valid(row).then(|| n.value(row)),
         p_value: number(&p_value, row),
         interval: number(&low, row).zip(number(&high, row)),
@@ -124,14 +122,9 @@ fn render(listener: &Listener, insights: &[Insight]) -> String {
     out
 }
 
-/// The figures behind a sentence: value, interval, rows, p-value.
+/// The evidence behind a sentence, which names its value itself: interval, rows, p-value.
 fn figures(insight: &Insight) -> Option<String> {
     let mut parts = Vec::new();
-    parts.extend(
-        insight
-            .value
-            .map(|value| format!("value {}", rounded(value))),
-    );
     parts.extend(
         insight
             .interval
@@ -221,7 +214,6 @@ mod tests {
         let insight = Insight {
             kind: "diagnostic".into(),
             text: "Mornings are livelier.".into(),
-            value: Some(2.314),
             n: Some(4321),
             p_value: Some(1e-9),
             interval: Some((2.05, 2.61)),
@@ -230,7 +222,9 @@ mod tests {
         assert!(text.starts_with(
             "Five kinds of insight for ada: 10,012 plays, audio features known for 97 %"
         ));
-        assert!(text.contains("  Mornings are livelier.\n    [value 2.31, 95 % interval 2.05 to 2.61, n = 4,321, p < 0.001]\n"));
+        assert!(text.contains(
+            "  Mornings are livelier.\n    [95 % interval 2.05 to 2.61, n = 4,321, p < 0.001]\n"
+        ));
         assert!(text.contains("COGNITIVE (why, in words)\n  none"));
     }
 

@@ -100,6 +100,19 @@ impl Constraints {
     }
 }
 
+/// The table's constraints as messages name them.
+pub(super) fn names(snapshot: &Snapshot) -> Vec<String> {
+    let required = snapshot.schema().fields().iter().filter(|field| !field.is_nullable());
+    let mut names: Vec<String> = required.map(|field| format!("NOT NULL of column '{}'", field.name())).collect();
+    if let Ok(state) = snapshot.table.snapshot() {
+        let checks = state.metadata().configuration().iter();
+        names.extend(checks.filter_map(|(key, sql)| {
+            Some(format!("constraint '{}' ({sql})", key.strip_prefix("delta.constraints.")?))
+        }));
+    }
+    names
+}
+
 /// `{user_id: lena, plays: 3}`
 fn describe_row(batch: &RecordBatch, row: usize) -> String {
     let options = FormatOptions::default().with_null("null");

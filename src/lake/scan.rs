@@ -25,7 +25,7 @@ use datafusion::{
     },
     execution::object_store::ObjectStoreUrl,
     logical_expr::{Expr, TableProviderFilterPushDown, TableType},
-    physical_plan::ExecutionPlan,
+    physical_plan::{ExecutionPlan, empty::EmptyExec},
 };
 use deltalake::kernel::LogicalFileView;
 use object_store::path::Path;
@@ -86,6 +86,10 @@ impl TableProvider for SnapshotScan {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let scan = self.scan_files()?;
+        if scan.files.is_empty() {
+            let schema = projection.map_or(Ok(Arc::clone(&self.schema)), |columns| self.schema.project(columns).map(Arc::new))?;
+            return Ok(Arc::new(EmptyExec::new(schema)));
+        }
         let mut parquet = session.config_options().execution.parquet.clone();
         parquet.pushdown_filters = true;
         let source = ParquetSource::new(scan.table_schema.clone())
@@ -132,7 +136,8 @@ impl ScanFiles {
             .iter()
             .map(|name| Ok(Arc::new(schema.field_with_name(name)?.clone())))
             .collect::<Result<Vec<_>>>()?;
-        let table_schema = TableSchema::new(Arc::new(Schema::new(stored)), keys);
+        let stored = Arc::new(Schema::new(stored));
+        let table_schema = TableSchema::builder(stored).with_table_partition_cols(keys).build();
 
         let root = Path::from_url_path(snapshot.table.table_url().path())
             .map_err(|error| DataFusionError::External(Box::new(error)))?;

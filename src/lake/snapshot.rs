@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::SchemaRef;
+use futures::FutureExt;
 use deltalake::{DeltaTable, DeltaTableBuilder, logstore::commit_uri_from_version};
 use object_store::{ObjectStoreExt, path::Path};
 use tokio::sync::OnceCell;
@@ -87,13 +88,14 @@ impl Lake {
                     return Ok(Some(known));
                 }
                 let mut table = known.table.clone();
-                table.update_state().await.map_err(|error| lake_error(name, error))?;
+                table.update_state().boxed().await.map_err(|error| lake_error(name, error))?;
                 return self.remember(name, table).map(Some);
             }
         }
         let table = DeltaTableBuilder::from_url(self.url(name)?)
             .map_err(|error| lake_error(name, error))?
             .load()
+            .boxed()
             .await
             .map_err(|error| lake_error(name, error))?;
         let snapshot = self.remember(name, table)?;
@@ -110,6 +112,7 @@ impl Lake {
             .map_err(|error| lake_error(name, error))?
             .with_version(version)
             .load()
+            .boxed()
             .await
             .map_err(|_| {
                 crate::error::Error::NotFound(format!(

@@ -24,7 +24,7 @@ use datafusion::{
     prelude::DataFrame,
 };
 use deltalake::{
-    DeltaTable, DeltaTableBuilder,
+    DeltaTable, DeltaTableBuilder, DeltaTableError,
     delta_datafusion::SessionFallbackPolicy,
     kernel::{StructField, engine::arrow_conversion::TryIntoKernel},
     operations::write::{SchemaMode, WriteBuilder},
@@ -34,7 +34,7 @@ use deltalake::{
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 
-use super::{CommitNote, Lake, TableName, constraints::Constraints, lake_error, snapshot::Snapshot};
+use super::{CommitNote, Lake, TableName, constraints, constraints::Constraints, lake_error, snapshot::Snapshot};
 use crate::error::{Error, Result};
 
 /// Rows a Parquet row group: small enough for two readers to share a file and for pruning, large enough to compress.
@@ -129,8 +129,10 @@ impl Lake {
                 .with_schema_mode(SchemaMode::Overwrite),
             None => WriteBuilder::new(self.unopened(name)?.log_store(), None).with_save_mode(SaveMode::Append),
         };
-        let builder = builder.with_input_plan(storable(query)?).with_partition_columns(partition_by.to_vec());
-        self.write(name, builder, state, note).await
+        let plan = state.create_physical_plan(&storable(query)?).await?;
+        let rows = execute_stream(plan, state.task_ctx())?;
+        let builder = builder.with_partition_columns(partition_by.to_vec());
+        self.write(name, builder, rows, state, note).await
     }
 
     /// Adds a query's rows to a table, or puts them in the place of its rows. Returns how many rows.
@@ -176,22 +178,35 @@ impl Lake {
             Disposition::Append => SaveMode::Append,
             Disposition::Overwrite => SaveMode::Overwrite,
         };
-        let builder = writer(&snapshot)?.with_save_mode(mode).with_input_plan(one_shot_plan(rows)?);
-        self.write(name, builder, state, note).await
+        let builder = writer(&snapshot)?.with_save_mode(mode);
+        self.write(name, builder, rows, state, note).await
     }
 
-    async fn write(&self, name: &TableName, builder: WriteBuilder, state: SessionState, note: &CommitNote) -> Result<u64> {
+    async fn write(
+        &self,
+        name: &TableName,
+        builder: WriteBuilder,
+        rows: SendableRecordBatchStream,
+        state: SessionState,
+        note: &CommitNote,
+    ) -> Result<u64> {
         let properties = WriterProperties::builder()
             .set_compression(Compression::SNAPPY)
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
             .build();
-        let table = builder
+        let (rows, failure) = watched(rows);
+        let written = builder
+            .with_input_plan(one_shot_plan(rows)?)
             .with_session_state(Arc::new(state))
             .with_session_fallback_policy(SessionFallbackPolicy::RequireSessionState)
             .with_writer_properties(properties)
             .with_commit_properties(note.properties())
-            .await
-            .map_err(|error| lake_error(name, error))?;
+            .await;
+        // delta-rs keeps only the text of a query's error: the error itself says more.
+        if let Some(error) = failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Err(error.into());
+        }
+        let table = written.map_err(|error| lake_error(name, error))?;
         let rows = metric(name, &table, "num_added_rows").await?;
         self.remember(name, table)?;
         Ok(rows)
@@ -231,7 +246,7 @@ impl Lake {
                     other => other,
                 })?;
         }
-        let (table, metrics) = builder.await.map_err(|error| lake_error(name, error))?;
+        let (table, metrics) = builder.await.map_err(|error| broken_by_merge(&snapshot, error))?;
         self.remember(name, table)?;
         let changed = metrics.num_target_rows_inserted + metrics.num_target_rows_updated + metrics.num_target_rows_deleted;
         Ok(changed as u64)
@@ -320,6 +335,22 @@ async fn metric(name: &TableName, table: &DeltaTable, key: &str) -> Result<u64> 
     Ok(metrics.as_ref().and_then(|metrics| metrics.get(key)).and_then(Value::as_u64).unwrap_or_default())
 }
 
+/// The first error of a stream of rows, kept aside.
+type Failure = Arc<Mutex<Option<DataFusionError>>>;
+
+/// The same rows, whose error is kept aside.
+fn watched(rows: SendableRecordBatchStream) -> (SendableRecordBatchStream, Failure) {
+    let failure = Failure::default();
+    let kept = Arc::clone(&failure);
+    let schema = rows.schema();
+    let rows = rows.map_err(move |error| {
+        let stopped = DataFusionError::Execution("the query failed".into());
+        kept.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        stopped
+    });
+    (Box::pin(RecordBatchStreamAdapter::new(schema, rows)), failure)
+}
+
 /// The same rows, and whether there are none.
 async fn peek(mut rows: SendableRecordBatchStream) -> Result<(SendableRecordBatchStream, bool)> {
     let schema = rows.schema();
@@ -382,6 +413,19 @@ fn with_sides(expression: &Expr, target: &TableReference) -> Result<Expr> {
     Ok(rewritten.data)
 }
 
+/// delta-rs shows the rows that break a constraint, but not which: the table's constraints are named beside them.
+fn broken_by_merge(snapshot: &Snapshot, error: DeltaTableError) -> Error {
+    let DeltaTableError::InvalidData { message } = error else {
+        return lake_error(&snapshot.name, error);
+    };
+    let rows = message.split("\n\n").last().unwrap_or_default();
+    let constraints = constraints::names(snapshot).join(", ");
+    Error::Constraint(format!(
+        "{}: {constraints} is broken by these rows; nothing was written\n{rows}",
+        snapshot.name
+    ))
+}
+
 fn add_clause(
     builder: deltalake::operations::merge::MergeBuilder,
     kind: MergeIntoClauseKind,
@@ -389,7 +433,7 @@ fn add_clause(
     predicate: Option<Expr>,
     side: impl Fn(&Expr) -> Result<Expr>,
 ) -> Result<deltalake::operations::merge::MergeBuilder> {
-    let lake = |error: deltalake::DeltaTableError| Error::Lake(error.to_string());
+    let lake = |error: DeltaTableError| Error::Lake(error.to_string());
     match (kind, action) {
         (MergeIntoClauseKind::Matched, MergeIntoAction::Update(assignments)) => {
             let assignments = assignments

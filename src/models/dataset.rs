@@ -15,6 +15,7 @@ use arrow::{
 };
 use ndarray::{Array2, ArrayView1, Axis};
 
+use super::TOO_FEW_ROWS;
 use crate::error::{Error, Result};
 
 /// Marks a null in a column of codes.
@@ -87,7 +88,7 @@ impl Dataset {
             } else {
                 "every row has a null"
             };
-            return Err(reader.error(&format!("nothing to train on: {cause}")));
+            return Err(reader.error(&format!("{TOO_FEW_ROWS}: {cause}")));
         }
         let values = Array2::from_shape_fn((kept.len(), features.len()), |(row, column)| {
             columns[column][kept[row]]

@@ -9,7 +9,7 @@ use moodlake_udfs::{Model, ModelKind};
 use ndarray::Axis;
 
 use super::{
-    Fitted, Metric,
+    Fitted, Metric, TOO_FEW_ROWS,
     dataset::{Codes, Dataset, Roles},
     leak,
     logistic::Fit,
@@ -152,7 +152,7 @@ impl Trainer<'_> {
             if rows.is_empty() {
                 let (artists, part) = (self.groups.count(), part.name());
                 return Err(self.error(&format!(
-                    "none of the {artists} artists falls into the {part} part, use split = 'folds' or more artists"
+                    "{TOO_FEW_ROWS}: none of the {artists} artists falls into the {part} part, use split = 'folds' or more artists"
                 )));
             }
             let mut predictions = self.no_predictions();
@@ -185,7 +185,7 @@ impl Trainer<'_> {
         let used: BTreeSet<u32> = of_row.iter().copied().collect();
         if used.len() < 2 {
             return Err(self.error(&format!(
-                "column '{FOLD_COLUMN}' must have at least two different values"
+                "{TOO_FEW_ROWS}: column '{FOLD_COLUMN}' must have at least two different values"
             )));
         }
         Ok((
@@ -199,7 +199,7 @@ impl Trainer<'_> {
         if let Some(absent) = self.counts(rows).iter().position(|&count| count == 0) {
             let class = &self.label.names[absent];
             return Err(self.error(&format!(
-                "class '{class}' has no rows among {described}: give it more rows, leave it out, or use split = 'none'"
+                "{TOO_FEW_ROWS}: class '{class}' has no rows among {described}: give it more rows, leave it out, or use split = 'none'"
             )));
         }
         let values = self.dataset.values.select(Axis(0), rows);
@@ -266,7 +266,7 @@ impl Trainer<'_> {
             .count();
         if present < 2 {
             return Err(self.error(&format!(
-                "label '{label}' needs at least two classes, the rows have {present}"
+                "{TOO_FEW_ROWS}: label '{label}' needs at least two classes, the rows have {present}"
             )));
         }
         Ok(())
@@ -276,7 +276,7 @@ impl Trainer<'_> {
         let mut doubts = Vec::new();
         if !fit.is_converged {
             let iterations = self.options.max_iterations;
-            doubts.push(format!("the fit has not converged after at most {iterations} iterations, raise max_iterations"));
+            doubts.push(format!("the fit has not reached its optimum in {iterations} iterations: raise max_iterations, or tame features with far outliers, such as by their logarithm"));
         }
         if metrics.iter().any(|metric| metric.ci_low.is_none()) {
             doubts.push(

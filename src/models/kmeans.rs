@@ -17,7 +17,7 @@ use rand::{SeedableRng, seq::SliceRandom};
 use rand_xoshiro::Xoshiro256Plus;
 
 use super::{
-    Fitted, Metric,
+    Fitted, Metric, TOO_FEW_ROWS,
     dataset::{Dataset, Roles},
     options::KMeansOptions,
     scaler::Scaler,
@@ -49,7 +49,7 @@ pub(super) fn train(
     if distinct < options.k {
         let k = options.k;
         let message = format!(
-            "model '{name}': k = {k} needs at least {k} different rows, the query has {distinct}"
+            "model '{name}': {TOO_FEW_ROWS}: k = {k} needs at least {k} different rows, the query has {distinct}"
         );
         return Err(Error::Input(message));
     }

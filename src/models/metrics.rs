@@ -75,9 +75,11 @@ impl Predictions {
         metrics
             .map(|((&metric, value), interval)| {
                 let interval = match metric {
-                    // Resampling adds noise to the bins, which pushes the error up: the interval is mirrored.
-                    "ece" => interval
-                        .map(|(low, high)| ((2.0 * value - high).max(0.0), 2.0 * value - low)),
+                    // Resampling adds noise to the bins, which pushes the error up: only the width is taken.
+                    "ece" => interval.map(|(low, high)| {
+                        let half = (high - low) / 2.0;
+                        ((value - half).max(0.0), value + half)
+                    }),
                     _ => interval,
                 };
                 let (ci_low, ci_high) = interval.unzip();

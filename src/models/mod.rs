@@ -32,6 +32,9 @@ pub(crate) mod store;
 #[cfg(test)]
 mod tests;
 
+/// These words are in every refusal whose cause is that the query gave too little to learn from: more rows would cure it.
+pub const TOO_FEW_ROWS: &str = "too few rows to train";
+
 /// A parsed `CREATE [OR REPLACE] MODEL name OPTIONS (…) AS SELECT …`.
 #[derive(Clone, Debug)]
 pub struct CreateModel {

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 const DEFAULT_SEED: u64 = 42;
 const DEFAULT_RUNS: u64 = 10;
 const DEFAULT_KMEANS_ITERATIONS: u64 = 300;
-const DEFAULT_LOGISTIC_ITERATIONS: u64 = 1000;
+const DEFAULT_LOGISTIC_ITERATIONS: u64 = 300;
 /// scikit-learn's default, `C = 1`.
 const DEFAULT_L2: f64 = 1.0;
 const MAX_CLUSTERS: u64 = 1000;

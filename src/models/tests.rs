@@ -179,7 +179,7 @@ fn folds_come_from_a_fold_column_if_there_is_one() {
     .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "model 'mood': column 'fold' must have at least two different values"
+        "model 'mood': too few rows to train: column 'fold' must have at least two different values"
     );
 }
 
@@ -350,7 +350,7 @@ fn rows_that_cannot_be_learnt_from_are_refused() {
             &[("type", text("kmeans")), ("k", OptionValue::Integer(200))],
             &features
         ),
-        "model 'mood': k = 200 needs at least 200 different rows, the query has 101"
+        "model 'mood': too few rows to train: k = 200 needs at least 200 different rows, the query has 101"
     );
     let label = |name: &str| [("type", text("logistic")), ("label", text(name))];
     assert_eq!(
@@ -368,10 +368,10 @@ fn rows_that_cannot_be_learnt_from_are_refused() {
     );
     assert_eq!(
         refusal(&label("mood"), &one),
-        "model 'mood': label 'mood' needs at least two classes, the rows have 1"
+        "model 'mood': too few rows to train: label 'mood' needs at least two classes, the rows have 1"
     );
     assert_eq!(
         refusal(&label("mood"), &one.slice(0, 0)),
-        "model 'mood': nothing to train on: the query returned no rows"
+        "model 'mood': too few rows to train: the query returned no rows"
     );
 }

@@ -1,6 +1,6 @@
 //! What a build did, as text, JSON or JUnit XML.
 
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 use std::time::Duration;
 
 use crate::lake::TableName;
@@ -181,23 +181,20 @@ impl BuildReport {
         });
         let rested = self.nodes.len() - ran - failed - blocked;
         let mut parts = vec![format!("{ran} run"), format!("{rested} up to date")];
-        let mut add = |count: usize, what: &str| {
+        let mut add = |count: usize, what: String| {
             if count > 0 {
-                parts.push(format!("{count} {what}"));
+                parts.push(what);
             }
         };
-        add(failed, "failed");
-        add(blocked, "not run");
-        add(
-            self.checks().filter(|check| check.passed()).count(),
-            "checks passed",
-        );
-        add(
-            self.checks().filter(|check| check.fails_build()).count(),
-            "checks failed",
-        );
-        let warns = |check: &&CheckResult| !check.passed() && !check.fails_build();
-        add(self.checks().filter(warns).count(), "warnings");
+        add(failed, format!("{failed} failed"));
+        add(blocked, format!("{blocked} not run"));
+        let checks = |test: fn(&CheckResult) -> bool| self.checks().filter(|c| test(c)).count();
+        let passed = checks(CheckResult::passed);
+        let broken = checks(CheckResult::fails_build);
+        let warned = checks(|check| !check.passed() && !check.fails_build());
+        add(passed, format!("{} passed", counted(passed, "check")));
+        add(broken, format!("{} failed", counted(broken, "check")));
+        add(warned, counted(warned, "warning"));
         format!("{} in {}\n", parts.join(", "), seconds(self.elapsed))
     }
 }
@@ -209,7 +206,10 @@ fn line(node: &NodeReport) -> Option<(&'static str, String)> {
         Outcome::Ran {
             reason,
             rows: Some(rows),
-        } => ("ran", format!("{rows} rows, {took} ({reason})")),
+        } => (
+            "ran",
+            format!("{}, {took} ({reason})", counted(*rows, "row")),
+        ),
         Outcome::Ran { reason, rows: None } => ("ran", format!("{took} ({reason})")),
         Outcome::Rested(_) => return None,
         Outcome::Failed { message } => ("FAILED", format!("{}: {message}", node.file)),
@@ -255,10 +255,13 @@ fn failed_check(check: &CheckResult) -> String {
 }
 
 fn offending(check: &CheckResult) -> String {
-    match check.offending_rows {
-        1 => "1 offending row".to_string(),
-        rows => format!("{rows} offending rows"),
-    }
+    counted(check.offending_rows, "offending row")
+}
+
+/// `1 row`, `2 rows`.
+fn counted<N: Display + PartialEq + From<u8>>(number: N, what: &str) -> String {
+    let ending = if number == N::from(1) { "" } else { "s" };
+    format!("{number} {what}{ending}")
 }
 
 /// A duration as people read it: `0.12 s`.

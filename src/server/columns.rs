@@ -18,18 +18,23 @@ pub(crate) fn described(schema: &Schema, schema_name: &str, table: &str) -> Sche
     let fields: Vec<Field> = plain
         .fields()
         .iter()
-        .map(|field| {
-            let metadata = column_metadata(field, schema_name, table);
+        .zip(schema.fields())
+        .map(|(field, original)| {
+            let comment = original.metadata().get(COMMENT);
+            let metadata = column_metadata(field.data_type(), schema_name, table, comment);
             field.as_ref().clone().with_metadata(metadata)
         })
         .collect();
     Schema::new(fields)
 }
 
-fn column_metadata(field: &Field, schema_name: &str, table: &str) -> HashMap<String, String> {
-    let data_type = field.data_type();
-    let mut metadata = field.metadata().clone();
-    let comment = metadata.get(COMMENT).cloned();
+fn column_metadata(
+    data_type: &DataType,
+    schema_name: &str,
+    table: &str,
+    comment: Option<&String>,
+) -> HashMap<String, String> {
+    let mut metadata = HashMap::new();
     let mut set = |key: &str, value: &str| {
         metadata.insert(format!("{PREFIX}{key}"), value.to_string());
     };
@@ -53,7 +58,7 @@ fn column_metadata(field: &Field, schema_name: &str, table: &str) -> HashMap<Str
     set("IS_READ_ONLY", "0");
     set("IS_SEARCHABLE", "1");
     if let Some(comment) = comment {
-        set("REMARKS", &comment);
+        set("REMARKS", comment);
     }
     metadata
 }

@@ -1,17 +1,51 @@
 //! The outermost layer: arrow-flight's dispatch, and the calls that it answers for nobody.
 
-use arrow::ipc::writer::IpcWriteOptions;
+use std::sync::Arc;
+
+use arrow::{datatypes::SchemaRef, ipc::writer::IpcWriteOptions};
 use arrow_flight::{
     Action, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo, HandshakeRequest, PollInfo,
     SchemaAsIpc, SchemaResult, Ticket, flight_service_server::FlightService,
 };
+use bytes::Bytes;
+use futures::{FutureExt, future::BoxFuture};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{schema, service::Service};
 use crate::error::Error;
 
-/// The gRPC service: everything goes to [`Service`], but GetSchema, which arrow-flight refuses.
-pub(crate) struct Front(pub(crate) Service);
+/// The dispatch that arrow-flight gives [`Service`].
+type Dispatch = dyn FlightService<
+        HandshakeStream = <Service as FlightService>::HandshakeStream,
+        ListFlightsStream = <Service as FlightService>::ListFlightsStream,
+        DoGetStream = <Service as FlightService>::DoGetStream,
+        DoPutStream = <Service as FlightService>::DoPutStream,
+        DoActionStream = <Service as FlightService>::DoActionStream,
+        ListActionsStream = <Service as FlightService>::ListActionsStream,
+        DoExchangeStream = <Service as FlightService>::DoExchangeStream,
+    >;
+type SchemaOf = dyn Fn(Bytes) -> BoxFuture<'static, Result<SchemaRef, Error>> + Send + Sync;
+
+/// The gRPC service: everything goes to [`Service`], but `GetSchema`, which arrow-flight refuses.
+///
+/// The service is behind trait objects: its own type is so deep that the compiler takes minutes to hold it against
+/// arrow-flight's blanket implementation.
+pub(crate) struct Front {
+    dispatch: Arc<Dispatch>,
+    schema_of: Box<SchemaOf>,
+}
+
+impl Front {
+    pub(crate) fn new(service: Service) -> Self {
+        let service = Arc::new(service);
+        let answering = Arc::clone(&service);
+        let schema_of = move |command: Bytes| {
+            let service = Arc::clone(&answering);
+            async move { schema::of(&service, &command).await }.boxed()
+        };
+        Self { dispatch: service, schema_of: Box::new(schema_of) }
+    }
+}
 
 type Answer<T> = Result<Response<T>, Status>;
 
@@ -26,7 +60,7 @@ impl FlightService for Front {
     type DoExchangeStream = <Service as FlightService>::DoExchangeStream;
 
     async fn get_schema(&self, request: Request<FlightDescriptor>) -> Answer<SchemaResult> {
-        let schema = schema::of(&self.0, &request.into_inner().cmd).await?;
+        let schema = (self.schema_of)(request.into_inner().cmd).await?;
         let options = IpcWriteOptions::default();
         let result = SchemaAsIpc::new(&schema, &options).try_into();
         Ok(Response::new(result.map_err(Error::from)?))
@@ -36,33 +70,33 @@ impl FlightService for Front {
         &self,
         request: Request<Streaming<HandshakeRequest>>,
     ) -> Answer<Self::HandshakeStream> {
-        self.0.handshake(request).await
+        self.dispatch.handshake(request).await
     }
     async fn list_flights(&self, request: Request<Criteria>) -> Answer<Self::ListFlightsStream> {
-        self.0.list_flights(request).await
+        self.dispatch.list_flights(request).await
     }
     async fn get_flight_info(&self, request: Request<FlightDescriptor>) -> Answer<FlightInfo> {
-        self.0.get_flight_info(request).await
+        self.dispatch.get_flight_info(request).await
     }
     async fn poll_flight_info(&self, request: Request<FlightDescriptor>) -> Answer<PollInfo> {
-        self.0.poll_flight_info(request).await
+        self.dispatch.poll_flight_info(request).await
     }
     async fn do_get(&self, request: Request<Ticket>) -> Answer<Self::DoGetStream> {
-        self.0.do_get(request).await
+        self.dispatch.do_get(request).await
     }
     async fn do_put(&self, request: Request<Streaming<FlightData>>) -> Answer<Self::DoPutStream> {
-        self.0.do_put(request).await
+        self.dispatch.do_put(request).await
     }
     async fn do_action(&self, request: Request<Action>) -> Answer<Self::DoActionStream> {
-        self.0.do_action(request).await
+        self.dispatch.do_action(request).await
     }
     async fn list_actions(&self, request: Request<Empty>) -> Answer<Self::ListActionsStream> {
-        self.0.list_actions(request).await
+        self.dispatch.list_actions(request).await
     }
     async fn do_exchange(
         &self,
         request: Request<Streaming<FlightData>>,
     ) -> Answer<Self::DoExchangeStream> {
-        self.0.do_exchange(request).await
+        self.dispatch.do_exchange(request).await
     }
 }

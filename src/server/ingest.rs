@@ -1,4 +1,4 @@
-//! Bulk ingest: the batches of one DoPut become one commit.
+//! Bulk ingest: the batches of one `DoPut` become one commit.
 
 use arrow_flight::sql::{
     CommandStatementIngest, TableDefinitionOptions, TableExistsOption, TableNotExistOption,
@@ -13,7 +13,7 @@ use crate::{
 };
 
 impl Service {
-    /// DoPut of a bulk load; returns the number of rows written.
+    /// `DoPut` of a bulk load; returns the number of rows written.
     pub(super) async fn ingest(
         &self,
         command: CommandStatementIngest,
@@ -74,13 +74,13 @@ mod tests {
 
     #[test]
     fn the_four_modes_of_adbc_are_known() {
+        use {TableExistsOption as Exists, TableNotExistOption as Missing};
         let mode_of = |missing: TableNotExistOption, exists: TableExistsOption| {
             mode(Some(TableDefinitionOptions {
                 if_not_exist: missing.into(),
                 if_exists: exists.into(),
             }))
         };
-        use {TableExistsOption as Exists, TableNotExistOption as Missing};
         let create = mode_of(Missing::Create, Exists::Fail).unwrap();
         assert!(matches!(create, IngestMode::Create));
         let append = mode_of(Missing::Fail, Exists::Append).unwrap();

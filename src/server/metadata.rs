@@ -209,7 +209,7 @@ mod tests {
         let names = StringArray::from(vec!["top_tracks", "topXtracks", "plays"]);
         let matches = |pattern| {
             let mask = matching(&names, pattern).unwrap();
-            mask.iter().map(|value| value.unwrap()).collect::<Vec<_>>()
+            mask.iter().flatten().collect::<Vec<_>>()
         };
         assert_eq!(matches(None), [true, true, true]);
         assert_eq!(matches(Some("top%")), [true, true, false]);

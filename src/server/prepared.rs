@@ -13,11 +13,10 @@ use arrow_flight::{
         DoPutPreparedStatementResult, server::PeekableFlightDataStream,
     },
 };
-use bytes::Bytes;
 use datafusion::scalar::ScalarValue;
 use tonic::Response;
 
-use super::{parameters, service::Service, session, wire};
+use super::{parameters, schema, service::Service, session, wire};
 use crate::{
     error::{Error, Result},
     statement::Prepared,
@@ -57,11 +56,7 @@ impl Service {
     ) -> Result<ActionCreatePreparedStatementResult> {
         session::refuse_transaction(command.transaction_id.as_ref())?;
         let prepared = self.engine.prepare(&command.query).await?;
-        let dataset_schema = if prepared.is_query {
-            wire::schema_bytes(&wire::result_schema(&prepared.schema))?
-        } else {
-            Bytes::new()
-        };
+        let dataset_schema = wire::schema_bytes(&schema::of_rows(&prepared))?;
         let parameter_schema = wire::schema_bytes(&wire::result_schema(&prepared.parameters))?;
         let handle = self.prepared.insert(PreparedStatement {
             sql: command.query,
@@ -93,7 +88,7 @@ impl Service {
         })
     }
 
-    /// GetFlightInfo: executes with the values last bound.
+    /// `GetFlightInfo`: executes with the values last bound.
     pub(super) async fn start_prepared(
         &self,
         command: CommandPreparedStatementQuery,
@@ -117,7 +112,7 @@ impl Service {
         self.announce_query(schema, plans, descriptor)
     }
 
-    /// DoPut: executes as an update, with the rows sent along or those bound before.
+    /// `DoPut`: executes as an update, with the rows sent along or those bound before.
     pub(super) async fn update_prepared(
         &self,
         command: CommandPreparedStatementUpdate,

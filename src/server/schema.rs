@@ -1,11 +1,14 @@
-//! GetSchema: the schema that a command's result would have, without running it.
+//! `GetSchema`: the schema that a command's result would have, without running it.
 
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow_flight::sql::{Any, Command};
 use prost::Message;
 
 use super::{keys, metadata, service::Service, wire};
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    statement::Prepared,
+};
 
 /// The schema of a command's result; empty for a statement without rows.
 ///
@@ -18,11 +21,11 @@ pub(crate) async fn of(service: &Service, command: &[u8]) -> Result<SchemaRef> {
     let schema = match Command::try_from(any)? {
         Command::CommandStatementQuery(command) => {
             let prepared = service.engine.prepare(&command.query).await?;
-            rows(prepared.is_query, &prepared.schema)
+            of_rows(&prepared)
         }
         Command::CommandPreparedStatementQuery(command) => {
             let statement = service.prepared_statement(&command.prepared_statement_handle)?;
-            rows(statement.prepared.is_query, &statement.prepared.schema)
+            of_rows(&statement.prepared)
         }
         Command::CommandGetCatalogs(command) => command.into_builder().schema(),
         Command::CommandGetDbSchemas(command) => command.into_builder().schema(),
@@ -44,9 +47,10 @@ pub(crate) async fn of(service: &Service, command: &[u8]) -> Result<SchemaRef> {
     Ok(schema)
 }
 
-fn rows(is_query: bool, schema: &Schema) -> SchemaRef {
-    if is_query {
-        wire::result_schema(schema)
+/// The schema of a statement's rows: empty when it has none.
+pub(crate) fn of_rows(prepared: &Prepared) -> SchemaRef {
+    if prepared.is_query {
+        wire::result_schema(&prepared.schema)
     } else {
         Schema::empty().into()
     }

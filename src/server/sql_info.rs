@@ -1,4 +1,4 @@
-//! SqlInfo: what this server says it can do. Every code that a driver asks for is answered, in the
+//! `SqlInfo`: what this server says it can do. Every code that a driver asks for is answered, in the
 //! arm of the union that the driver reads; Arrow's JDBC driver up to 18.3 fails on a missing one.
 
 use std::collections::{BTreeMap, BTreeSet};

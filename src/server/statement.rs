@@ -1,6 +1,6 @@
 //! Statements: started once, fetched as often as the client likes.
 //!
-//! GetFlightInfo plans a query and keeps the plan; what writes it runs at once and keeps that it is
+//! `GetFlightInfo` plans a query and keeps the plan; what writes it runs at once and keeps that it is
 //! done. A ticket is a handle to what was kept, so that fetching it again can never write again.
 
 use std::sync::Arc;
@@ -47,7 +47,7 @@ pub(crate) enum Source {
 pub(super) const UNCOUNTED: i64 = -1;
 
 impl Service {
-    /// GetFlightInfo for SQL text.
+    /// `GetFlightInfo` for SQL text.
     pub(super) async fn start_statement(
         &self,
         command: CommandStatementQuery,
@@ -63,7 +63,7 @@ impl Service {
         self.announce_done(changed, descriptor)
     }
 
-    /// DoPut for SQL text: runs it and says how many rows it changed.
+    /// `DoPut` for SQL text: runs it and says how many rows it changed.
     pub(super) async fn update_statement(&self, command: CommandStatementUpdate) -> Result<i64> {
         session::refuse_transaction(command.transaction_id.as_ref())?;
         let outcome = self.engine.run(&command.query, &[]).await?;
@@ -71,7 +71,7 @@ impl Service {
         Ok(changed_rows(outcome).await?.max(0))
     }
 
-    /// DoGet for a ticket.
+    /// `DoGet` for a ticket.
     pub(super) async fn fetch(
         &self,
         handle: &[u8],

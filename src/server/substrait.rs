@@ -50,7 +50,8 @@ impl Substrait {
 
     /// Runs the plan behind one of its tickets.
     pub(super) async fn rows(&self, ticket: Ticket) -> Result<SendableRecordBatchStream> {
-        let messages = self.0.do_get(Request::new(ticket)).await.map_err(refused)?;
+        let messages = self.0.do_get(Request::new(ticket)).await;
+        let messages = messages.map_err(|status| refused(&status))?;
         wire::decode(messages.into_inner())
             .await?
             .ok_or_else(|| Error::Internal("a Substrait plan gave no schema".into()))
@@ -58,7 +59,7 @@ impl Substrait {
 }
 
 impl Service {
-    /// GetFlightInfo for a Substrait plan.
+    /// `GetFlightInfo` for a Substrait plan.
     pub(super) async fn start_substrait(
         &self,
         command: CommandStatementSubstraitPlan,
@@ -70,7 +71,8 @@ impl Service {
             .substrait
             .0
             .get_flight_info_substrait_plan(command, request);
-        let info = planned.await.map_err(refused)?.into_inner();
+        let planned = planned.await.map_err(|status| refused(&status))?;
+        let info = planned.into_inner();
         let schema = Schema::try_from(IpcMessage(info.schema)).map_err(Error::from)?;
         let ticket = info
             .endpoint
@@ -86,7 +88,7 @@ impl Service {
 }
 
 /// That service calls every failure internal; one of its plans is most often the sender's.
-fn refused(status: Status) -> Error {
+fn refused(status: &Status) -> Error {
     let code = match status.code() {
         Code::Internal => Code::InvalidArgument,
         other => other,

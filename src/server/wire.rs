@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow::{
     array::{Array, RecordBatch, RecordBatchOptions},
     compute::{CastOptions, cast_with_options},
-    datatypes::{DataType, FieldRef, Fields, Schema, SchemaRef},
+    datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef},
     error::ArrowError,
     ipc::writer::IpcWriteOptions,
 };
@@ -49,18 +49,16 @@ pub(crate) fn result_schema(schema: &Schema) -> SchemaRef {
 }
 
 /// A table's schema in types that every client reads, nullability as declared.
+///
+/// Metadata stays behind: pandas and Parquet leave theirs, and a table must not differ by it.
 pub(crate) fn table_schema(schema: &Schema) -> SchemaRef {
     let fields: Fields = schema.fields().iter().map(plain_field).collect();
-    Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
+    Arc::new(Schema::new(fields))
 }
 
 fn plain_field(field: &FieldRef) -> FieldRef {
     let plain = plain_type(field.data_type());
-    if plain == *field.data_type() {
-        Arc::clone(field)
-    } else {
-        Arc::new(field.as_ref().clone().with_data_type(plain))
-    }
+    Arc::new(Field::new(field.name(), plain, field.is_nullable()))
 }
 
 fn plain_type(data_type: &DataType) -> DataType {
@@ -234,7 +232,7 @@ pub(crate) fn flight_error(error: FlightError) -> Error {
 mod tests {
     use arrow::{
         array::{ArrayRef, AsArray, DictionaryArray, Float64Array, StringViewArray},
-        datatypes::{Field, Int32Type},
+        datatypes::Int32Type,
     };
 
     use super::*;

@@ -1,4 +1,4 @@
-//! XdbcTypeInfo: the types a column can have, as ODBC and JDBC number them.
+//! `XdbcTypeInfo`: the types a column can have, as ODBC and JDBC number them.
 
 use arrow::datatypes::{DataType, TimeUnit};
 use arrow_flight::{

@@ -11,11 +11,11 @@ mod rows;
 use std::collections::HashSet;
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use csv::ByteRecord;
 
 use self::rows::Rows;
+use super::Sink;
 use super::files::Input;
 use super::report::{Cause, LOADED, Position, Tallies};
 use super::row_hash::RowId;
@@ -118,7 +118,7 @@ pub(crate) fn read_catalogue(
     input: &Input,
     ingested_at: i64,
     seen: &mut HashSet<RowId>,
-    sink: &mut dyn FnMut(RecordBatch) -> Result<()>,
+    sink: Sink<'_>,
 ) -> Result<Tallies> {
     let cause = |reason: String| Cause {
         user_id: None,
@@ -164,7 +164,7 @@ pub(crate) fn read_catalogue(
 }
 
 /// Where each of [`COLUMNS`] is in the file.
-fn places(label: &str, header: &ByteRecord) -> Result<[Option<usize>; COLUMNS.len()]> {
+fn places(label: &str, header: &ByteRecord) -> Result<Vec<Option<usize>>> {
     let names: Vec<String> = header
         .iter()
         .map(|name| {
@@ -175,10 +175,10 @@ fn places(label: &str, header: &ByteRecord) -> Result<[Option<usize>; COLUMNS.le
         })
         .collect();
     let place = |name: &str| names.iter().position(|candidate| candidate == name);
-    let places = std::array::from_fn(|index| {
-        let column = &COLUMNS[index];
+    let of = |column: &Column| {
         place(column.name).or_else(|| column.aliases.iter().find_map(|alias| place(alias)))
-    });
+    };
+    let places: Vec<Option<usize>> = COLUMNS.iter().map(of).collect();
     let missing: Vec<&str> = COLUMNS
         .iter()
         .zip(&places)
@@ -212,7 +212,7 @@ fn position(record: &ByteRecord) -> Option<Position> {
 mod tests {
     use std::path::Path;
 
-    use arrow::array::{Array, AsArray};
+    use arrow::array::{Array, AsArray, RecordBatch};
     use arrow::datatypes::{Float64Type, Int64Type};
 
     use super::*;

@@ -6,7 +6,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 use zip::ZipArchive;
@@ -77,10 +77,10 @@ impl Input {
 pub(crate) fn resolve(path: &Path, access: &FileAccess) -> Result<PathBuf> {
     let resolved = path.canonicalize();
     match (access, resolved) {
-        (FileAccess::Anywhere, resolved) => resolved.map_err(Error::io(path)),
+        (FileAccess::Anywhere, resolved) => resolved.map_err(|source| missing(path, &source)),
         (FileAccess::Under(folders), Ok(resolved)) if is_under(&resolved, folders) => Ok(resolved),
-        (FileAccess::Under(folders), Err(source)) if is_under(path, folders) => {
-            Err(Error::io(path)(source))
+        (FileAccess::Under(folders), Err(source)) if would_be_under(path, folders) => {
+            Err(missing(path, &source))
         }
         (FileAccess::Under(_), _) => Err(Error::Input(format!(
             "{}: this server may not read there; start it with `moodlake serve --files DIR`, DIR \
@@ -114,7 +114,8 @@ pub(crate) fn find(path: &Path, access: &FileAccess) -> Result<Found> {
 fn take_at_its_word(found: &mut Found) {
     for input in &mut found.inputs {
         let name = input.label.to_lowercase();
-        let is_csv = name.ends_with(".csv") || name.ends_with(".csv.gz");
+        let name = name.strip_suffix(".gz").unwrap_or(&name);
+        let is_csv = name.strip_suffix(".csv").is_some();
         if input.member.is_none() && input.kind == Kind::Other && is_csv {
             input.kind = Kind::Catalogue;
         }
@@ -140,6 +141,16 @@ fn is_under(path: &Path, folders: &[PathBuf]) -> bool {
         let folder = folder.canonicalize().unwrap_or_else(|_| folder.clone());
         path.starts_with(folder)
     })
+}
+
+fn missing(path: &Path, source: &io::Error) -> Error {
+    Error::NotFound(format!("{}: {source}", path.display()))
+}
+
+/// Whether a path that does not exist is, by its words alone, below one of the folders.
+fn would_be_under(path: &Path, folders: &[PathBuf]) -> bool {
+    let climbs = path.components().any(|part| part == Component::ParentDir);
+    !climbs && std::path::absolute(path).is_ok_and(|path| is_under(&path, folders))
 }
 
 fn walk(
@@ -315,7 +326,7 @@ mod tests {
             );
         }
         let missing = find(&inside.canonicalize().unwrap().join("none"), &access).unwrap_err();
-        assert!(matches!(missing, Error::Io { .. }), "{missing}");
+        assert!(matches!(missing, Error::NotFound(_)), "{missing}");
     }
 
     #[cfg(unix)]

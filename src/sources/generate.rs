@@ -7,6 +7,7 @@
 
 mod bag;
 mod export;
+mod history;
 mod invent;
 mod listener;
 mod modes;
@@ -22,7 +23,8 @@ use chrono::NaiveDate;
 use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use self::listener::{History, Listener};
+use self::history::History;
+use self::listener::Listener;
 use self::planted::Planted;
 use self::taste::Shelves;
 use crate::error::{Error, Result};
@@ -72,14 +74,13 @@ pub struct Generated {
 pub fn generate(options: &Options) -> Result<Generated> {
     let out = &options.out;
     fs::create_dir_all(out).map_err(Error::io(out))?;
-    let (tracks, catalog) = match &options.catalog {
-        Some(path) => (tracks::read(path)?, None),
-        None => {
-            let tracks = invent::invent(options.tracks as usize, &mut stream(options.seed, 0));
-            let path = out.join("catalogue.csv.gz");
-            tracks::write(&tracks, &path)?;
-            (tracks, Some(path))
-        }
+    let (tracks, catalog) = if let Some(path) = &options.catalog {
+        (tracks::read(path)?, None)
+    } else {
+        let tracks = invent::invent(options.tracks as usize, &mut stream(options.seed, 0));
+        let path = out.join("catalogue.csv.gz");
+        tracks::write(&tracks, &path)?;
+        (tracks, Some(path))
     };
     let shelves = Shelves::new(&tracks);
     let mut planted = Planted::new(options, &tracks);

@@ -72,8 +72,8 @@ pub enum UserNames {
 /// Imports files and says what became of every row.
 ///
 /// # Errors
-/// [`Error::Input`] when a path leads to nothing that can be imported or the zone is unknown,
-/// [`Error::Io`] when a path cannot be read, and what writing fails with. Broken files and records
+/// [`Error::NotFound`] when a path does not exist, [`Error::Input`] when it leads to nothing that can
+/// be imported or the zone is unknown, and what writing fails with. Broken files and records
 /// are no errors: they are in the [`Report`].
 pub async fn import(client: &Client, options: &Options) -> Result<Report> {
     if let Some(zone) = &options.timezone {
@@ -152,7 +152,7 @@ impl Run<'_> {
             table: "bronze.plays_extended",
             id: "play_id",
             schema: Arc::clone(&spotify_export::SCHEMA),
-            user: "new.user_id",
+            user: "staged.user_id",
             class: &class,
             kind: "history",
         };
@@ -164,8 +164,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Writes the zone where it is another than before; returns the zone of each listener and
-    /// whether it was ever named.
+    /// Writes the zone where it is another than before; returns the zone of each listener, none
+    /// where none was ever named.
     async fn note_zones(
         &self,
         users: &BTreeSet<String>,
@@ -174,32 +174,29 @@ impl Run<'_> {
         let sql = "select user_id, timezone from bronze.users order by _ingested_at";
         let (_, batches) = self.client.query(sql).await?;
         let (names, zones) = (texts(&batches, 0)?, texts(&batches, 1)?);
-        let mut known: BTreeMap<String, Option<String>> = users
-            .iter()
-            .map(|user| {
-                let last = names.iter().rposition(|name| name.as_ref() == Some(user));
-                (user.clone(), last.and_then(|row| zones[row].clone()))
-            })
-            .collect();
+        let mut known: BTreeMap<String, Option<String>> =
+            users.iter().map(|user| (user.clone(), None)).collect();
+        for (name, zone) in names.into_iter().flatten().zip(zones) {
+            known.entry(name).and_modify(|known| *known = zone);
+        }
         let Some(zone) = timezone else {
             return Ok(known);
         };
-        let changed: Vec<&str> = known
+        let changed: Vec<&String> = known
             .iter()
             .filter(|(_, old)| old.as_deref() != Some(zone))
-            .map(|(user, _)| user.as_str())
+            .map(|(user, _)| user)
             .collect();
         if !changed.is_empty() {
             let columns: [(&str, ArrayRef); 3] = [
-                ("user_id", Arc::new(StringArray::from(changed.clone()))),
                 (
-                    "timezone",
-                    Arc::new(StringArray::from(vec![zone; changed.len()])),
+                    "user_id",
+                    text(changed.iter().map(|user| Some(user.as_str()))),
                 ),
+                ("timezone", text(changed.iter().map(|_| Some(zone)))),
                 ("_ingested_at", self.instants(changed.len())),
             ];
-            self.append("bronze", "users", RecordBatch::try_from_iter(columns)?)
-                .await?;
+            self.append("bronze", "users", columns).await?;
         }
         known
             .values_mut()
@@ -209,36 +206,27 @@ impl Run<'_> {
 
     async fn write_log(&self) -> Result<()> {
         let lines: Vec<_> = self.tallies.iter().collect();
-        let text = |value: &dyn Fn(&Cause) -> Option<String>| -> ArrayRef {
-            Arc::new(
-                lines
-                    .iter()
-                    .map(|(cause, _)| value(cause))
-                    .collect::<StringArray>(),
-            )
-        };
+        let causes = || lines.iter().map(|(cause, _)| cause);
         let rows = lines
             .iter()
             .map(|(_, tally)| i64::try_from(tally.rows).ok());
         let positions = lines
             .iter()
             .map(|(_, tally)| Some(tally.position?.to_string()));
-        let columns: [(&str, ArrayRef, bool); 8] = [
-            ("import_id", text(&|_| Some(self.import_id.clone())), true),
-            ("imported_at", self.instants(lines.len()), true),
-            ("user_id", text(&|cause| cause.user_id.clone()), true),
-            ("file", text(&|cause| Some(cause.file.clone())), true),
-            ("kind", text(&|cause| Some(cause.kind.to_string())), true),
-            ("reason", text(&|cause| Some(cause.reason.clone())), true),
-            ("rows", Arc::new(rows.collect::<Int64Array>()), true),
+        let columns: [(&str, ArrayRef); 8] = [
+            ("import_id", text(causes().map(|_| Some(&self.import_id)))),
+            ("imported_at", self.instants(lines.len())),
             (
-                "position",
-                Arc::new(positions.collect::<StringArray>()),
-                true,
+                "user_id",
+                text(causes().map(|cause| cause.user_id.as_ref())),
             ),
+            ("file", text(causes().map(|cause| Some(&cause.file)))),
+            ("kind", text(causes().map(|cause| Some(cause.kind)))),
+            ("reason", text(causes().map(|cause| Some(&cause.reason)))),
+            ("rows", Arc::new(rows.collect::<Int64Array>())),
+            ("position", text(positions)),
         ];
-        let batch = RecordBatch::try_from_iter_with_nullable(columns)?;
-        self.append("system", "import_log", batch).await
+        self.append("system", "import_log", columns).await
     }
 
     fn instants(&self, rows: usize) -> ArrayRef {
@@ -246,7 +234,14 @@ impl Run<'_> {
         Arc::new(instants.with_timezone("UTC"))
     }
 
-    async fn append(&self, schema: &str, table: &str, batch: RecordBatch) -> Result<()> {
+    async fn append<const N: usize>(
+        &self,
+        schema: &str,
+        table: &str,
+        columns: [(&str, ArrayRef); N],
+    ) -> Result<()> {
+        let columns = columns.map(|(name, values)| (name, values, true));
+        let batch = RecordBatch::try_from_iter_with_nullable(columns)?;
         let target = TableName {
             schema: schema.to_string(),
             table: table.to_string(),
@@ -257,6 +252,10 @@ impl Run<'_> {
             .await?;
         Ok(())
     }
+}
+
+fn text<T: AsRef<str>>(values: impl Iterator<Item = Option<T>>) -> ArrayRef {
+    Arc::new(values.collect::<StringArray>())
 }
 
 async fn create_tables(client: &Client) -> Result<()> {

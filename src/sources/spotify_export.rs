@@ -19,6 +19,7 @@ use arrow::compute::filter_record_batch;
 use self::batch::{PlayBatch, PlayBatchBuilder};
 pub(crate) use self::batch::{SCHEMA, class_sql};
 use self::records::{Record, read_records};
+use super::Sink;
 use super::files::Input;
 use super::report::{Cause, DUPLICATE, Position, Tallies};
 use super::row_hash::RowId;
@@ -54,7 +55,7 @@ impl HistoryFile {
 pub(crate) fn read_history(
     files: &[HistoryFile],
     ingested_at: i64,
-    sink: &mut dyn FnMut(RecordBatch) -> Result<()>,
+    sink: Sink<'_>,
 ) -> Result<Tallies> {
     let threads = std::thread::available_parallelism()
         .map_or(1, usize::from)
@@ -101,7 +102,7 @@ fn parse_file(
             let malformed = |reason: &str| format!("malformed: {reason}");
             match record {
                 Record::Play(play) => {
-                    if let Err(reason) = builder.push(&play) {
+                    if let Err(reason) = builder.push(play) {
                         return send(Event::Dropped(malformed(&reason), position, 1));
                     }
                 }
@@ -138,7 +139,7 @@ fn collect(
     files: &[HistoryFile],
     receiver: &Receiver<(usize, Event)>,
     turns: &Turns,
-    sink: &mut dyn FnMut(RecordBatch) -> Result<()>,
+    sink: Sink<'_>,
 ) -> Result<Tallies> {
     let mut report = Tallies::default();
     let mut seen: HashSet<RowId> = HashSet::new();

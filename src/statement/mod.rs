@@ -13,6 +13,7 @@ mod references;
 use std::{sync::Arc, time::Duration};
 
 use arrow::datatypes::{Schema, SchemaRef};
+use futures::FutureExt;
 use datafusion::{
     common::ScalarValue,
     execution::{SendableRecordBatchStream, SessionState},
@@ -98,7 +99,7 @@ impl Planned {
                 let physical = state.query_planner().create_physical_plan(plan, state.as_ref()).await?;
                 Ok(Outcome::Rows(execute_stream(physical, state.task_ctx())?))
             }
-            Work::Update { engine, statement, text } => engine.carry_out(statement, text).await,
+            Work::Update { engine, statement, text } => engine.carry_out(statement, text).boxed().await,
         }
     }
 
@@ -122,6 +123,10 @@ impl Engine {
     /// # Errors
     /// Those of parsing and planning it.
     pub async fn plan(&self, sql: &str, parameters: &[ScalarValue]) -> Result<Planned> {
+        self.plan_one(sql, parameters).boxed().await
+    }
+
+    async fn plan_one(&self, sql: &str, parameters: &[ScalarValue]) -> Result<Planned> {
         let mut statement = parse::parse(sql)?;
         if let Statement::Query(df) | Statement::Change(df) = &mut statement {
             parameters::bind(df, parameters)?;
@@ -151,6 +156,10 @@ impl Engine {
     /// # Errors
     /// Those of parsing and planning it.
     pub async fn prepare(&self, sql: &str) -> Result<Prepared> {
+        self.prepare_one(sql).boxed().await
+    }
+
+    async fn prepare_one(&self, sql: &str) -> Result<Prepared> {
         let (df, is_query) = match parse::parse(sql)? {
             Statement::Query(df) => (df, true),
             Statement::Change(df) => (df, false),
@@ -186,7 +195,7 @@ impl Engine {
             && let Some(insert) = changes::with_rows(&df, rows)?
         {
             let text = sql.trim().to_string();
-            return match self.carry_out(&Statement::Change(Box::new(insert)), &text).await? {
+            return match self.carry_out(&Statement::Change(Box::new(insert)), &text).boxed().await? {
                 Outcome::Changed(count) => Ok(count),
                 _ => Ok(0),
             };
@@ -212,14 +221,14 @@ impl Engine {
         let state = self.bare_scope().state;
         let note = CommitNote::default();
         if exists && matches!(mode, IngestMode::Append | IngestMode::CreateAppend) {
-            return self.lake().insert_rows(target, rows, Disposition::Append, state, &note).await;
+            return self.lake().insert_rows(target, rows, Disposition::Append, state, &note).boxed().await;
         }
         if mode == IngestMode::Append {
             return Err(Error::NotFound(format!("table '{target}' not found; ingest with mode create to make it")));
         }
         let query = crate::lake::one_shot_plan(rows)?;
         let replace = mode == IngestMode::Replace;
-        self.lake().create_table_as(target, query, &[], replace, state, &note).await
+        self.lake().create_table_as(target, query, &[], replace, state, &note).boxed().await
     }
 
     async fn carry_out(&self, statement: &Statement, text: &str) -> Result<Outcome> {
@@ -237,14 +246,14 @@ impl Engine {
 
     async fn carry_out_once(&self, statement: &Statement, text: &str) -> Result<Outcome> {
         match statement {
-            Statement::Change(df) => self.change(df, statement, text).await.map(Outcome::Changed),
-            Statement::CreateTable(create) => self.create_table(create, statement, text).await,
+            Statement::Change(df) => self.change(df, statement, text).boxed().await.map(Outcome::Changed),
+            Statement::CreateTable(create) => self.create_table(create, statement, text).boxed().await,
             Statement::CreateView { name, query, replace, if_not_exists } => {
                 self.create_view(name, query, *replace, *if_not_exists).await
             }
             Statement::CreateSchema { name, if_not_exists } => self.create_schema(name, *if_not_exists),
             Statement::Drop { kind, name, if_exists } => self.drop_object(*kind, name, *if_exists).await,
-            Statement::CreateModel(create) => self.create_model(create, statement).await,
+            Statement::CreateModel(create) => self.create_model(create, statement).boxed().await,
             Statement::DropModel { name, if_exists } => self.drop_model(name, *if_exists).await,
             Statement::Query(_) | Statement::ShowModels | Statement::DescribeHistory { .. } => {
                 Err(Error::Internal("a query was taken for an update".into()))

@@ -11,7 +11,6 @@ use datafusion::{
         sqlparser::{
             ast::{self, ObjectName, ObjectType},
             dialect::GenericDialect,
-            keywords::Keyword,
             tokenizer::{Token, Tokenizer, Whitespace},
         },
     },
@@ -330,14 +329,6 @@ fn name_part(part: &ast::ObjectNamePart) -> String {
         Some(ident) if ident.quote_style.is_none() => ident.value.to_lowercase(),
         Some(ident) => ident.value.clone(),
         None => part.to_string(),
-    }
-}
-
-/// The keyword that a word token is, if it is one and unquoted.
-pub(super) fn keyword(token: &Token) -> Option<Keyword> {
-    match token {
-        Token::Word(word) if word.quote_style.is_none() => Some(word.keyword),
-        _ => None,
     }
 }
 

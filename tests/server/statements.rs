@@ -128,7 +128,7 @@ async fn no_view_dictionary_or_half_float_leaves_the_server() {
 #[tokio::test]
 async fn a_substrait_plan_is_a_query_like_any() {
     let mut flight = start().await.flight;
-    let ctx = SessionContext::new();
+    let ctx = SessionContext::default();
     let plan = serializer::serialize_bytes("select upper('calm') as mood", &ctx);
     let command = CommandStatementSubstraitPlan {
         plan: Some(SubstraitPlan {

@@ -1,27 +1,25 @@
 //! A moodlake server for tests: a fresh lake in a temporary directory, served on a free port of the loopback interface.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use datafusion::common::runtime::SpawnedTask;
-use moodlake::client::Client;
 use moodlake::engine::{Engine, FileAccess, Settings};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 /// A running server. Dropping it stops the server and removes its lake.
-pub struct TestServer {
+pub(crate) struct TestServer {
     url: String,
     lake: TempDir,
-    engine: Engine,
     stop: oneshot::Sender<()>,
     task: SpawnedTask<moodlake::error::Result<()>>,
 }
 
 impl TestServer {
     /// Serves an empty lake. Files inside the repository and below the lake's own directory can be read by its SQL.
-    pub async fn start() -> Result<Self> {
+    pub(crate) async fn start() -> Result<Self> {
         let lake = tempfile::tempdir()?;
         let settings = Settings {
             dir: lake.path().join("lake"),
@@ -31,9 +29,8 @@ impl TestServer {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?);
         let (stop, stopped) = oneshot::channel::<()>();
-        let served = engine.clone();
         let task = SpawnedTask::spawn(async move {
-            moodlake::server::serve(listener, served, async move {
+            moodlake::server::serve(listener, engine, async move {
                 let _ = stopped.await;
             })
             .await
@@ -41,35 +38,23 @@ impl TestServer {
         Ok(Self {
             url,
             lake,
-            engine,
             stop,
             task,
         })
     }
 
     /// The address to connect to, such as `http://127.0.0.1:40123`.
-    pub fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
     /// The directory that holds the lake and that a test may put files into.
-    #[expect(dead_code, reason = "not every test binary needs it")]
-    pub fn dir(&self) -> &std::path::Path {
+    pub(crate) fn dir(&self) -> &Path {
         self.lake.path()
     }
 
-    /// The engine behind the server, for what a client cannot see.
-    pub fn engine(&self) -> &Engine {
-        &self.engine
-    }
-
-    /// A client that speaks Flight SQL to this server.
-    pub async fn client(&self) -> Result<Client> {
-        Ok(Client::connect(&self.url).await?)
-    }
-
     /// Stops the server and reports how it ended.
-    pub async fn stop(self) -> Result<()> {
+    pub(crate) async fn stop(self) -> Result<()> {
         let _ = self.stop.send(());
         self.task
             .join()
@@ -80,6 +65,6 @@ impl TestServer {
 }
 
 /// The root of the repository.
-pub fn repository() -> PathBuf {
+pub(crate) fn repository() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }

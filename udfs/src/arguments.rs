@@ -23,7 +23,10 @@ use datafusion::{
     },
 };
 
-use crate::models::{KMeans, Logistic, Model, ModelKind, ModelSource};
+use crate::{
+    models::{KMeans, Logistic, Model, ModelKind, ModelSource},
+    numbers::{coerce_numbers, is_numeric, named_signature},
+};
 
 /// The part of a model function that is the same in all of them.
 #[derive(Debug, Clone)]
@@ -31,6 +34,8 @@ pub(crate) struct ModelCall {
     pub(crate) function: &'static str,
     models: Arc<ModelSource>,
     signature: Signature,
+    /// How many arguments may be literals rather than features.
+    literals: usize,
 }
 
 // Two calls are the same function if they have the same name and look into the same source.
@@ -49,12 +54,15 @@ impl Hash for ModelCall {
 }
 
 impl ModelCall {
-    pub(crate) fn new(function: &'static str, models: &Arc<ModelSource>) -> Self {
-        let signature = Signature::user_defined(Volatility::Stable);
+    /// A call with the names of its leading texts and, last, of its struct of features.
+    pub(crate) fn new(function: &'static str, models: &Arc<ModelSource>, names: &[&str]) -> Self {
+        let mut signature = named_signature(names);
+        signature.volatility = Volatility::Stable;
         Self {
             function,
             models: Arc::clone(models),
             signature,
+            literals: names.len().saturating_sub(1),
         }
     }
 
@@ -62,21 +70,11 @@ impl ModelCall {
         &self.signature
     }
 
-    /// Text stays text, numbers become doubles, a struct keeps its fields; what is neither is refused with its
-    /// feature's name once the model is known.
-    pub(crate) fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
-        if arguments.len() < 2 {
-            return plan_err!(
-                "{}: expected a model's name and its features",
-                self.function
-            );
-        }
-        let coerced = arguments.iter().map(|given| match given {
-            given if is_text(given) => DataType::Utf8,
-            given if is_numeric(given) => DataType::Float64,
-            given => given.clone(),
-        });
-        Ok(coerced.collect())
+    /// Literals stay as they are, or they would be casts and no longer literals; features become doubles. What is no
+    /// number is refused with its feature's name once the model is known.
+    pub(crate) fn coerce_types(&self, given: &[DataType]) -> Vec<DataType> {
+        let (literals, features) = given.split_at(self.literals.min(given.len()));
+        [literals.to_vec(), coerce_numbers(features)].concat()
     }
 
     /// The model that the first argument names, or `None` for `NULL`.
@@ -361,22 +359,6 @@ fn as_doubles(array: &ArrayRef) -> Result<Float64Array> {
     Ok(cast(array, &DataType::Float64)?
         .as_primitive::<Float64Type>()
         .clone())
-}
-
-fn is_text(given: &DataType) -> bool {
-    match given {
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
-        DataType::Dictionary(_, values) => is_text(values),
-        _ => false,
-    }
-}
-
-/// Whether a type counts as a number; a bare `NULL` does.
-pub(crate) fn is_numeric(given: &DataType) -> bool {
-    match given {
-        DataType::Dictionary(_, values) => is_numeric(values),
-        given => given.is_numeric() || given.is_null(),
-    }
 }
 
 /// `'a', 'b'`

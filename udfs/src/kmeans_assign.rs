@@ -25,7 +25,7 @@ use crate::{
 /// The scalar function `kmeans_assign`.
 pub(crate) fn kmeans_assign(models: &Arc<ModelSource>) -> ScalarUDF {
     ScalarUDF::from(KMeansAssign {
-        call: ModelCall::new("kmeans_assign", models),
+        call: ModelCall::new("kmeans_assign", models, &["model", "features"]),
     })
 }
 
@@ -63,11 +63,11 @@ impl ScalarUDFImpl for KMeansAssign {
         self.call.signature()
     }
 
-    fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
-        self.call.coerce_types(arguments)
+    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
+        Ok(self.call.coerce_types(given))
     }
 
-    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
+    fn return_type(&self, _given: &[DataType]) -> Result<DataType> {
         internal_err!("kmeans_assign: planned by return_field_from_args")
     }
 

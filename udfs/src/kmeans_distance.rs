@@ -25,7 +25,7 @@ use crate::{
 /// The scalar function `kmeans_distance`.
 pub(crate) fn kmeans_distance(models: &Arc<ModelSource>) -> ScalarUDF {
     ScalarUDF::from(KMeansDistance {
-        call: ModelCall::new("kmeans_distance", models),
+        call: ModelCall::new("kmeans_distance", models, &["model", "features"]),
     })
 }
 
@@ -38,7 +38,7 @@ or one that is not numeric is refused while planning.",
     alternative_syntax = "kmeans_distance(model, features_struct)",
     sql_example = r"```sql
 > select round(kmeans_distance('modes', 0.9, 0.8), 3);
-0.224
+0.632
 ```",
     argument(
         name = "model",
@@ -63,11 +63,11 @@ impl ScalarUDFImpl for KMeansDistance {
         self.call.signature()
     }
 
-    fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
-        self.call.coerce_types(arguments)
+    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
+        Ok(self.call.coerce_types(given))
     }
 
-    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
+    fn return_type(&self, _given: &[DataType]) -> Result<DataType> {
         internal_err!("kmeans_distance: planned by return_field_from_args")
     }
 

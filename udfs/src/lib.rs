@@ -12,11 +12,13 @@ mod ml_predict;
 mod ml_predict_proba;
 mod models;
 mod normal_cdf;
+mod numbers;
 mod pair_accumulators;
 mod pearson;
 mod pearson_test;
 mod recommend;
 mod relation;
+mod relation_inputs;
 mod shap_explain;
 mod shap_values;
 
@@ -29,6 +31,7 @@ use datafusion::{
     common::Result,
     logical_expr::{AggregateUDF, ScalarUDF, planner::RelationPlanner},
     prelude::SessionContext,
+    sql::sqlparser::ast,
 };
 
 pub use models::{KMeans, Logistic, Model, ModelKind, ModelSource};
@@ -97,9 +100,25 @@ pub fn table_functions(
 /// What gives the functions in `FROM` their named arguments and relation inputs.
 #[must_use]
 pub fn relation_planners(_models: &Arc<ModelSource>) -> Vec<Arc<dyn RelationPlanner>> {
+    vec![Arc::new(RelationFunctions::new(relation_signatures()))]
+}
+
+/// Writes `input => tracks` out as `input => (select * from tracks)` in a parsed statement, wherever a function of this
+/// crate takes a relation.
+///
+/// DataFusion looks tables up before it plans and finds none in an argument: to accept a table's name there, call this
+/// between parsing and planning. Subqueries and CTEs are accepted without it.
+///
+/// # Errors
+/// When a name cannot be read as a table's.
+pub fn expand_inputs(statement: &mut ast::Statement) -> Result<()> {
+    relation_inputs::expand(statement, relation_signatures())
+}
+
+fn relation_signatures() -> Vec<RelationSignature> {
     let mut signatures = recommend::SIGNATURES.to_vec();
     signatures.push(shap_explain::SIGNATURE);
-    vec![Arc::new(RelationFunctions::new(signatures))]
+    signatures
 }
 
 /// The tables that a function in `FROM` reads by itself, such as `silver.plays`; empty for every other function.
@@ -156,9 +175,7 @@ mod tests {
             .into_iter()
             .map(|(name, _)| name)
             .collect();
-        let signatures = recommend::SIGNATURES
-            .iter()
-            .chain([&shap_explain::SIGNATURE]);
+        let signatures = relation_signatures().into_iter();
         let with_names: BTreeSet<&str> = signatures.map(|signature| signature.function).collect();
         assert_eq!(listed, with_names);
     }

@@ -7,18 +7,19 @@ use arrow::{
         ArrayRef, AsArray, StringArray, TimestampMicrosecondArray,
         builder::TimestampMicrosecondBuilder, timezone::Tz,
     },
-    datatypes::{DataType, TimeUnit, TimestampMicrosecondType},
+    datatypes::{DataType, Field, FieldRef, TimeUnit, TimestampMicrosecondType},
 };
 use chrono::{DateTime, Offset, TimeZone};
 use datafusion::{
     common::{DataFusionError, Result, exec_datafusion_err, exec_err, plan_err},
     logical_expr::{
-        ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+        ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
+        ScalarUDFImpl, Signature,
     },
 };
 use datafusion_macros::user_doc;
 
-use crate::pearson::pair_signature;
+use crate::numbers::named_signature;
 
 /// The scalar function `local_time`.
 pub(crate) fn local_time() -> ScalarUDF {
@@ -52,7 +53,7 @@ struct LocalTime {
 impl LocalTime {
     fn new() -> Self {
         Self {
-            signature: pair_signature(&["timestamp", "timezone"]),
+            signature: named_signature(&["timestamp", "timezone"]),
         }
     }
 }
@@ -66,33 +67,45 @@ impl ScalarUDFImpl for LocalTime {
         &self.signature
     }
 
-    fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
-        let [instant, zone] = arguments else {
+    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
+        Ok(given
+            .iter()
+            .enumerate()
+            .map(|(at, given)| match at {
+                0 if is_instant(given) => {
+                    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+                }
+                1 if is_text(given) => DataType::Utf8,
+                _ => given.clone(),
+            })
+            .collect())
+    }
+
+    fn return_type(&self, _given: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Timestamp(TimeUnit::Microsecond, None))
+    }
+
+    fn return_field_from_args(&self, arguments: ReturnFieldArgs) -> Result<FieldRef> {
+        let [instant, zone] = arguments.arg_fields else {
             return plan_err!(
-                "local_time: expected 2 arguments (timestamp, timezone), got {}",
-                arguments.len()
+                "local_time: expected local_time(timestamp, timezone), got {} arguments",
+                arguments.arg_fields.len()
             );
         };
-        let is_instant = matches!(
-            instant,
-            DataType::Timestamp(..) | DataType::Date32 | DataType::Null
-        );
-        if !(is_instant || instant.is_string()) {
+        let (instant, zone) = (instant.data_type(), zone.data_type());
+        if !is_instant(instant) {
             return plan_err!(
                 "local_time: argument 'timestamp' must be a timestamp, got {instant}"
             );
         }
-        if !(zone.is_string() || zone.is_null()) {
+        if !is_text(zone) {
             return plan_err!("local_time: argument 'timezone' must be a text, got {zone}");
         }
-        Ok(vec![
-            DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-            DataType::Utf8,
-        ])
-    }
-
-    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Timestamp(TimeUnit::Microsecond, None))
+        Ok(Arc::new(Field::new(
+            self.name(),
+            self.return_type(&[])?,
+            true,
+        )))
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -107,6 +120,14 @@ impl ScalarUDFImpl for LocalTime {
     fn documentation(&self) -> Option<&Documentation> {
         self.doc()
     }
+}
+
+fn is_instant(given: &DataType) -> bool {
+    matches!(given, DataType::Timestamp(..) | DataType::Date32) || is_text(given)
+}
+
+fn is_text(given: &DataType) -> bool {
+    given.is_string() || given.is_null()
 }
 
 fn wall_clock(instants: &TimestampMicrosecondArray, zones: &StringArray) -> Result<ArrayRef> {

@@ -25,7 +25,7 @@ use crate::{
 /// The scalar function `ml_predict`.
 pub(crate) fn ml_predict(models: &Arc<ModelSource>) -> ScalarUDF {
     ScalarUDF::from(MlPredict {
-        call: ModelCall::new("ml_predict", models),
+        call: ModelCall::new("ml_predict", models, &["model", "features"]),
     })
 }
 
@@ -62,11 +62,11 @@ impl ScalarUDFImpl for MlPredict {
         self.call.signature()
     }
 
-    fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
-        self.call.coerce_types(arguments)
+    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
+        Ok(self.call.coerce_types(given))
     }
 
-    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
+    fn return_type(&self, _given: &[DataType]) -> Result<DataType> {
         internal_err!("ml_predict: planned by return_field_from_args")
     }
 

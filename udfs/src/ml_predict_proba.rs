@@ -25,7 +25,7 @@ use crate::{
 /// The scalar function `ml_predict_proba`.
 pub(crate) fn ml_predict_proba(models: &Arc<ModelSource>) -> ScalarUDF {
     ScalarUDF::from(MlPredictProba {
-        call: ModelCall::new("ml_predict_proba", models),
+        call: ModelCall::new("ml_predict_proba", models, &["model", "class", "features"]),
     })
 }
 
@@ -64,11 +64,11 @@ impl ScalarUDFImpl for MlPredictProba {
         self.call.signature()
     }
 
-    fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
-        self.call.coerce_types(arguments)
+    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
+        Ok(self.call.coerce_types(given))
     }
 
-    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
+    fn return_type(&self, _given: &[DataType]) -> Result<DataType> {
         internal_err!("ml_predict_proba: planned by return_field_from_args")
     }
 

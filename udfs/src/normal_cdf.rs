@@ -4,18 +4,23 @@ use std::sync::Arc;
 
 use arrow::{
     array::{AsArray, Float64Array},
-    datatypes::{DataType, Float64Type},
+    datatypes::{DataType, Field, FieldRef, Float64Type},
 };
 use datafusion::{
-    common::{Result, plan_err},
+    common::Result,
     logical_expr::{
-        ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+        ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
+        ScalarUDFImpl, Signature,
     },
 };
 use datafusion_macros::user_doc;
-use statrs::function::erf::erfc;
 
-use crate::pearson::{doubles, pair_signature};
+use crate::{
+    kernels::normal::standard_normal_cdf,
+    numbers::{check_numbers, coerce_numbers, named_signature},
+};
+
+const NAMES: [&str; 1] = ["z"];
 
 /// The scalar function `normal_cdf`.
 pub(crate) fn normal_cdf() -> ScalarUDF {
@@ -45,7 +50,7 @@ struct NormalCdf {
 impl NormalCdf {
     fn new() -> Self {
         Self {
-            signature: pair_signature(&["z"]),
+            signature: named_signature(&NAMES),
         }
     }
 }
@@ -59,25 +64,23 @@ impl ScalarUDFImpl for NormalCdf {
         &self.signature
     }
 
-    fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
-        if arguments.len() != 1 {
-            return plan_err!(
-                "normal_cdf: expected 1 argument (z), got {}",
-                arguments.len()
-            );
-        }
-        doubles(self.name(), &["z"], arguments)
+    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
+        Ok(coerce_numbers(given))
     }
 
-    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
+    fn return_type(&self, _given: &[DataType]) -> Result<DataType> {
         Ok(DataType::Float64)
+    }
+
+    fn return_field_from_args(&self, arguments: ReturnFieldArgs) -> Result<FieldRef> {
+        check_numbers(self.name(), &NAMES, NAMES.len(), arguments.arg_fields)?;
+        Ok(Arc::new(Field::new(self.name(), DataType::Float64, true)))
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let arrays = ColumnarValue::values_to_arrays(&arguments.args)?;
         let z = arrays[0].as_primitive::<Float64Type>();
-        let probabilities: Float64Array =
-            z.unary(|z| 0.5 * erfc(-z * std::f64::consts::FRAC_1_SQRT_2));
+        let probabilities: Float64Array = z.unary(standard_normal_cdf);
         Ok(ColumnarValue::Array(Arc::new(probabilities)))
     }
 

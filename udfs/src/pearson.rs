@@ -1,22 +1,26 @@
 //! `pearson(x, y)`: Pearson's correlation coefficient.
 
-use arrow::datatypes::{DataType, FieldRef};
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::{
     common::{Result, plan_err},
     logical_expr::{
-        Accumulator, AggregateUDF, AggregateUDFImpl, Documentation, GroupsAccumulator, Signature,
-        Volatility,
-        function::{AccumulatorArgs, StateFieldsArgs},
+        Accumulator, AggregateUDF, AggregateUDFImpl, Documentation, Expr, GroupsAccumulator,
+        Signature,
+        function::{AccumulatorArgs, AggregateFunctionSimplification, StateFieldsArgs},
     },
 };
 use datafusion_macros::user_doc;
 
 use crate::{
-    arguments::is_numeric,
+    numbers::{check_numbers, coerce_numbers, named_signature},
     pair_accumulators::{
         Answer, PairAccumulator, PairGroupsAccumulator, SlidingPairAccumulator, state_fields,
     },
 };
+
+const NAMES: [&str; 2] = ["x", "y"];
 
 /// The aggregate function `pearson`.
 pub(crate) fn pearson() -> AggregateUDF {
@@ -44,7 +48,7 @@ struct Pearson {
 impl Pearson {
     fn new() -> Self {
         Self {
-            signature: pair_signature(&["x", "y"]),
+            signature: named_signature(&NAMES),
         }
     }
 }
@@ -58,22 +62,21 @@ impl AggregateUDFImpl for Pearson {
         &self.signature
     }
 
-    fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
-        if arguments.len() != 2 {
-            return plan_err!(
-                "pearson: expected 2 arguments (x, y), got {}",
-                arguments.len()
-            );
-        }
-        doubles(self.name(), &["x", "y"], arguments)
+    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
+        Ok(coerce_numbers(given))
     }
 
-    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
+    fn return_type(&self, _given: &[DataType]) -> Result<DataType> {
         Ok(DataType::Float64)
     }
 
+    fn return_field(&self, given: &[FieldRef]) -> Result<FieldRef> {
+        check_numbers(self.name(), &NAMES, NAMES.len(), given)?;
+        Ok(Arc::new(Field::new(self.name(), DataType::Float64, true)))
+    }
+
     fn accumulator(&self, arguments: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        refuse_distinct(self.name(), &arguments)?;
+        refuse_distinct(self.name(), arguments.is_distinct)?;
         Ok(Box::new(PairAccumulator::new(Answer::Correlation)))
     }
 
@@ -81,7 +84,7 @@ impl AggregateUDFImpl for Pearson {
         &self,
         arguments: AccumulatorArgs,
     ) -> Result<Box<dyn Accumulator>> {
-        refuse_distinct(self.name(), &arguments)?;
+        refuse_distinct(self.name(), arguments.is_distinct)?;
         Ok(Box::new(SlidingPairAccumulator::new(Answer::Correlation)))
     }
 
@@ -100,34 +103,21 @@ impl AggregateUDFImpl for Pearson {
         Ok(Box::new(PairGroupsAccumulator::new(Answer::Correlation)))
     }
 
+    /// Simplifies nothing: this is where planning shows a call's DISTINCT.
+    fn simplify(&self) -> Option<AggregateFunctionSimplification> {
+        Some(Box::new(|call, _| {
+            refuse_distinct("pearson", call.params.distinct)?;
+            Ok(Expr::AggregateFunction(call))
+        }))
+    }
+
     fn documentation(&self) -> Option<&Documentation> {
         self.doc()
     }
 }
 
-/// A signature with these parameter names, whose types the function checks itself for a message of its own.
-pub(crate) fn pair_signature(names: &[&str]) -> Signature {
-    let mut signature = Signature::user_defined(Volatility::Immutable);
-    signature.parameter_names = Some(names.iter().map(|name| (*name).to_owned()).collect());
-    signature
-}
-
-/// Doubles for numeric arguments, an error that names the argument for others.
-pub(crate) fn doubles(
-    function: &str,
-    names: &[&str],
-    arguments: &[DataType],
-) -> Result<Vec<DataType>> {
-    for (name, given) in names.iter().zip(arguments) {
-        if !is_numeric(given) {
-            return plan_err!("{function}: argument '{name}' must be numeric, got {given}");
-        }
-    }
-    Ok(vec![DataType::Float64; arguments.len()])
-}
-
-pub(crate) fn refuse_distinct(function: &str, arguments: &AccumulatorArgs) -> Result<()> {
-    if arguments.is_distinct {
+pub(crate) fn refuse_distinct(function: &str, is_distinct: bool) -> Result<()> {
+    if is_distinct {
         return plan_err!(
             "{function}: DISTINCT is not supported, select distinct pairs in a subquery"
         );

@@ -2,22 +2,24 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, FieldRef};
+use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::{
     common::{Result, ScalarValue, plan_err},
     logical_expr::{
-        Accumulator, AggregateUDF, AggregateUDFImpl, Documentation, GroupsAccumulator, Signature,
-        function::{AccumulatorArgs, StateFieldsArgs},
+        Accumulator, AggregateUDF, AggregateUDFImpl, Documentation, Expr, GroupsAccumulator,
+        Signature,
+        function::{AccumulatorArgs, AggregateFunctionSimplification, StateFieldsArgs},
     },
     physical_expr::{PhysicalExpr, expressions::Literal},
 };
 use datafusion_macros::user_doc;
 
 use crate::{
+    numbers::{check_numbers, coerce_numbers, named_signature},
     pair_accumulators::{
         Answer, PairAccumulator, PairGroupsAccumulator, SlidingPairAccumulator, state_fields,
     },
-    pearson::{doubles, pair_signature, refuse_distinct},
+    pearson::refuse_distinct,
 };
 
 const NAMES: [&str; 3] = ["x", "y", "confidence"];
@@ -56,12 +58,12 @@ struct PearsonTest {
 impl PearsonTest {
     fn new() -> Self {
         Self {
-            signature: pair_signature(&NAMES),
+            signature: named_signature(&NAMES),
         }
     }
 
     fn answer(&self, arguments: &AccumulatorArgs) -> Result<Answer> {
-        refuse_distinct(self.name(), arguments)?;
+        refuse_distinct(self.name(), arguments.is_distinct)?;
         let confidence = arguments
             .exprs
             .get(2)
@@ -79,17 +81,18 @@ impl AggregateUDFImpl for PearsonTest {
         &self.signature
     }
 
-    fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
-        match arguments.len() {
-            2 | 3 => doubles(self.name(), &NAMES, arguments),
-            given => plan_err!(
-                "pearson_test: expected 2 or 3 arguments (x, y[, confidence]), got {given}"
-            ),
-        }
+    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
+        Ok(coerce_numbers(given))
     }
 
-    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
+    fn return_type(&self, _given: &[DataType]) -> Result<DataType> {
         Ok(DataType::Struct(Answer::test_fields()))
+    }
+
+    fn return_field(&self, given: &[FieldRef]) -> Result<FieldRef> {
+        check_numbers(self.name(), &NAMES, 2, given)?;
+        let fields = Answer::test_fields();
+        Ok(Arc::new(Field::new_struct(self.name(), fields, true)))
     }
 
     fn accumulator(&self, arguments: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
@@ -122,18 +125,41 @@ impl AggregateUDFImpl for PearsonTest {
         )))
     }
 
+    /// Simplifies nothing: this is where planning shows a call's literals.
+    fn simplify(&self) -> Option<AggregateFunctionSimplification> {
+        Some(Box::new(|call, _| {
+            refuse_distinct("pearson_test", call.params.distinct)?;
+            match call.params.args.get(2) {
+                None => {}
+                Some(Expr::Literal(value, _)) => {
+                    read_confidence(value)?;
+                }
+                Some(_) => return no_literal(),
+            }
+            Ok(Expr::AggregateFunction(call))
+        }))
+    }
+
     fn documentation(&self) -> Option<&Documentation> {
         self.doc()
     }
 }
 
 fn confidence(argument: &Arc<dyn PhysicalExpr>) -> Result<f64> {
-    let Some(literal) = argument.downcast_ref::<Literal>() else {
-        return plan_err!("pearson_test: argument 'confidence' must be a literal between 0 and 1");
-    };
-    match literal.value() {
-        ScalarValue::Float64(None) => Ok(DEFAULT_CONFIDENCE),
+    match argument.downcast_ref::<Literal>() {
+        Some(literal) => read_confidence(literal.value()),
+        None => no_literal(),
+    }
+}
+
+fn read_confidence(value: &ScalarValue) -> Result<f64> {
+    match value {
+        value if value.is_null() => Ok(DEFAULT_CONFIDENCE),
         ScalarValue::Float64(Some(value)) if *value > 0.0 && *value < 1.0 => Ok(*value),
         value => plan_err!("pearson_test: confidence must lie between 0 and 1, got {value}"),
     }
+}
+
+fn no_literal<T>() -> Result<T> {
+    plan_err!("pearson_test: argument 'confidence' must be a literal between 0 and 1")
 }

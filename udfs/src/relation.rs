@@ -3,13 +3,16 @@
 //!
 //! DataFusion hands a table function constant, positional expressions and nothing else. [`RelationFunctions`] sees the
 //! call before that and rewrites it from a [`RelationSignature`]: arguments go into the declared order, those left
-//! out become `NULL`, and a relation (a subquery, a table or a CTE) is planned in the caller's scope and handed on
+//! out become `NULL`, and a relation (a subquery or a CTE) is planned in the caller's scope and handed on
 //! as an expression that [`relation_input`] takes apart again. What a function does with it is its own affair.
 
 use std::sync::Arc;
 
 use datafusion::{
-    common::{DFSchema, Result, ScalarValue, Spans, TableReference, plan_err},
+    common::{
+        DFSchema, DataFusionError, Result, ScalarValue, Spans, TableReference, plan_datafusion_err,
+        plan_err,
+    },
     logical_expr::{
         Expr, LogicalPlan, LogicalPlanBuilder, Subquery,
         planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning},
@@ -33,7 +36,8 @@ pub struct RelationSignature {
 pub enum Parameter {
     /// A constant; `NULL` when left out.
     Value(&'static str),
-    /// A relation: `(SELECT …)`, a table's name or a CTE's name; `NULL` when left out.
+    /// A relation: `(SELECT …)` or a CTE's name, and a table's name after [`expand_inputs`](crate::expand_inputs); `NULL`
+    /// when left out.
     Relation(&'static str),
 }
 
@@ -247,14 +251,11 @@ impl RelationSignature {
                 alias: None,
                 sample: None,
             })?,
-            ast::Expr::Identifier(ident) => context.plan(table_factor(vec![ident.clone()]))?,
-            ast::Expr::CompoundIdentifier(idents) => context.plan(table_factor(idents.clone()))?,
-            _ => {
-                return plan_err!(
-                    "{}: argument '{name}' is a relation, write {name} => (SELECT …) or {name} => table_name",
-                    self.function
-                );
+            ast::Expr::Identifier(cte) => {
+                let plan = context.plan(table_factor(cte.clone()));
+                plan.map_err(|_| self.no_relation(name, value))?
             }
+            _ => return Err(self.no_relation(name, value)),
         };
         Ok(Expr::ScalarSubquery(Subquery {
             subquery: Arc::new(plan),
@@ -262,11 +263,18 @@ impl RelationSignature {
             spans: Spans::new(),
         }))
     }
+
+    fn no_relation(&self, name: &str, value: &ast::Expr) -> DataFusionError {
+        plan_datafusion_err!(
+            "{}: argument '{name}' is a relation and '{value}' is none, write {name} => (SELECT …)",
+            self.function
+        )
+    }
 }
 
-fn table_factor(name: Vec<ast::Ident>) -> TableFactor {
+fn table_factor(name: ast::Ident) -> TableFactor {
     TableFactor::Table {
-        name: ObjectName::from(name),
+        name: ObjectName::from(vec![name]),
         alias: None,
         args: None,
         with_hints: vec![],

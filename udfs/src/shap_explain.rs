@@ -48,7 +48,7 @@ const LIST_COLUMN: &str = "shap_explain()";
 /// The table function `shap_explain`.
 pub(crate) fn shap_explain(models: &Arc<ModelSource>) -> Arc<dyn TableFunctionImpl> {
     Arc::new(ShapExplain {
-        call: ModelCall::new(SIGNATURE.function, models),
+        call: ModelCall::new(SIGNATURE.function, models, &[]),
         kernel: Arc::new(shap_values(models)),
     })
 }

@@ -20,12 +20,13 @@ use datafusion::{
 use datafusion_macros::user_doc;
 
 use crate::{
-    arguments::{Features, ModelCall, is_numeric, pin_version},
+    arguments::{Features, ModelCall, pin_version},
     kernels::{
         logistic::predicted_classes,
         shapley::{Explainer, MAX_ENUMERATED_FEATURES, Output},
     },
     models::{Logistic, Model, ModelSource},
+    numbers::is_numeric,
 };
 
 /// The fields of one explained feature, in the order in which `shap_explain` returns them.
@@ -49,7 +50,11 @@ const LEADING_ARGUMENTS: usize = 4;
 /// The scalar function `shap_values`.
 pub(crate) fn shap_values(models: &Arc<ModelSource>) -> ScalarUDF {
     ScalarUDF::from(ShapValues {
-        call: ModelCall::new("shap_values", models),
+        call: ModelCall::new(
+            "shap_values",
+            models,
+            &["model", "class", "top_k", "output", "features"],
+        ),
     })
 }
 
@@ -142,7 +147,7 @@ fn read_top_k(function: &str, features: usize, top_k: &ScalarValue) -> Result<us
     if top_k.is_null() {
         return Ok(features);
     }
-    // Numbers reach a function of features as doubles; a text that looks like a number is no number.
+    // A text that looks like a number is no number.
     if is_numeric(&top_k.data_type())
         && let whole = top_k.cast_to(&DataType::Int64)?
         && whole.cast_to(&DataType::Float64)? == top_k.cast_to(&DataType::Float64)?
@@ -163,14 +168,11 @@ impl ScalarUDFImpl for ShapValues {
         self.call.signature()
     }
 
-    fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
-        if arguments.len() <= LEADING_ARGUMENTS {
-            return plan_err!("shap_values: expected model, class, top_k, output and the features");
-        }
-        self.call.coerce_types(arguments)
+    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
+        Ok(self.call.coerce_types(given))
     }
 
-    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
+    fn return_type(&self, _given: &[DataType]) -> Result<DataType> {
         internal_err!("shap_values: planned by return_field_from_args")
     }
 

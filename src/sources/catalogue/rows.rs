@@ -34,7 +34,7 @@ enum Builder {
 
 /// Collects rows of one file.
 pub(super) struct Rows {
-    places: [Option<usize>; COLUMNS.len()],
+    places: Vec<Option<usize>>,
     /// Cells of the header; a row has to have as many.
     width: usize,
     builders: Vec<Builder>,
@@ -49,7 +49,7 @@ impl Rows {
     pub(super) fn new(
         input: &Input,
         ingested_at: i64,
-        places: [Option<usize>; COLUMNS.len()],
+        places: Vec<Option<usize>>,
         width: usize,
     ) -> Self {
         let builder = |column: &Column| match column.kind {
@@ -93,7 +93,7 @@ impl Rows {
             return Err(format!("{} cells instead of {}", record.len(), self.width));
         }
         let mut values: [Value<'_>; COLUMNS.len()] = std::array::from_fn(|_| Value::Null);
-        for ((value, column), place) in values.iter_mut().zip(&COLUMNS).zip(self.places) {
+        for ((value, column), place) in values.iter_mut().zip(&COLUMNS).zip(&self.places) {
             let cell = place
                 .and_then(|place| record.get(place))
                 .unwrap_or_default();
@@ -103,7 +103,9 @@ impl Rows {
             return Err("track_id is empty".to_string());
         }
         self.hash.start();
-        values.iter().for_each(|value| add(&mut self.hash, value));
+        for value in &values {
+            add(&mut self.hash, value);
+        }
         let id = self.hash.finish();
         if !seen.insert(id) {
             return Ok(false);

@@ -7,7 +7,7 @@ use std::path::Path;
 use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 use serde::Serialize;
 
-use super::listener::{History, Item, Play};
+use super::history::{History, Item, Play};
 use super::tracks::Track;
 use crate::error::{Error, Result};
 
@@ -19,6 +19,10 @@ const PLAYS_PER_FILE: usize = 16_000;
 const IP_ADDRESS: &str = "192.0.2.1";
 
 /// One record.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "these are the keys of the export"
+)]
 #[derive(Serialize, Default)]
 struct Row<'a> {
     ts: String,

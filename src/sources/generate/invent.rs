@@ -157,7 +157,10 @@ fn features(profile: &Profile, rng: &mut Rng) -> Features {
             (0.15_f64.ln() + 0.6 * normal(rng)).exp().clamp(0.02, 0.98),
             4,
         ),
-        valence: round(share(profile.valence, 0.38 * groove + 0.82 * normal(rng)), 3),
+        valence: round(
+            share(profile.valence, 0.38 * groove + 0.82 * normal(rng)),
+            3,
+        ),
         tempo: round((profile.tempo + 25.0 * normal(rng)).clamp(48.0, 216.0), 3),
         time_signature: match odd_time {
             x if x < 0.07 => 3,
@@ -198,4 +201,87 @@ fn whole(value: f64) -> i64 {
 )]
 fn index(place: f64, length: usize) -> usize {
     ((place * length as f64) as usize).min(length.saturating_sub(1))
+}
+
+#[cfg(test)]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts of tests are far below 2^53"
+)]
+mod tests {
+    use super::*;
+    use crate::sources::generate::stream;
+
+    const FEATURES: usize = 7;
+
+    fn values(track: &Track) -> [f64; FEATURES] {
+        let f = &track.features;
+        [
+            f.danceability,
+            f.energy,
+            f.speechiness,
+            f.acousticness,
+            f.instrumentalness,
+            f.valence,
+            f.tempo,
+        ]
+    }
+
+    /// Mean and variance of each feature.
+    fn fit(tracks: &[&Track]) -> [(f64, f64); FEATURES] {
+        std::array::from_fn(|feature| {
+            let column = || tracks.iter().map(|track| values(track)[feature]);
+            let mean = column().sum::<f64>() / tracks.len() as f64;
+            let squares = column().map(|value| (value - mean).powi(2)).sum::<f64>();
+            (mean, squares / tracks.len() as f64)
+        })
+    }
+
+    /// The chance that a track of the mood scores above one of another mood.
+    fn auc(scores: &[(f64, bool)]) -> f64 {
+        let (mut wins, mut pairs) = (0.0, 0.0);
+        for (score, _) in scores.iter().filter(|(_, is_mood)| *is_mood) {
+            for (other, _) in scores.iter().filter(|(_, is_mood)| !is_mood) {
+                wins += f64::from(score > other);
+                pairs += 1.0;
+            }
+        }
+        wins / pairs
+    }
+
+    #[test]
+    fn moods_can_be_told_but_not_perfectly() {
+        let tracks = invent(8_000, &mut stream(42, 0));
+        let of = |mood: &str| {
+            tracks
+                .iter()
+                .filter(|track| track.genre == mood)
+                .collect::<Vec<_>>()
+        };
+        let moods: Vec<Vec<&Track>> = MOODS.iter().map(|mood| of(mood)).collect();
+        let models: Vec<_> = moods.iter().map(|tracks| fit(&tracks[..200])).collect();
+        let likelihood = |model: &[(f64, f64); FEATURES], track: &Track| {
+            let parts = model
+                .iter()
+                .zip(values(track))
+                .map(|((mean, variance), value)| {
+                    -0.5 * ((value - mean).powi(2) / variance + variance.ln())
+                });
+            parts.sum::<f64>()
+        };
+        let mut sum = 0.0;
+        for mood in 0..MOODS.len() {
+            let mut scores = Vec::new();
+            for (true_mood, tracks) in moods.iter().enumerate() {
+                for track in &tracks[200..] {
+                    let others = models.iter().map(|model| likelihood(model, track).exp());
+                    let score = likelihood(&models[mood], track).exp() / others.sum::<f64>();
+                    scores.push((score, true_mood == mood));
+                }
+            }
+            sum += auc(&scores);
+        }
+        let macro_auc = sum / MOODS.len() as f64;
+        assert!((0.92..0.98).contains(&macro_auc), "macro AUC {macro_auc}");
+    }
 }

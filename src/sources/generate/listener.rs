@@ -8,6 +8,7 @@ use rand_distr::{Distribution, StandardNormal};
 
 use super::Rng;
 use super::bag::Bag;
+use super::history::{Device, History, Item, Play, Session};
 use super::modes;
 use super::taste::{self, DAYPARTS, Shelves, Taste};
 use super::tracks::Track;
@@ -76,55 +77,6 @@ const DAY: [Daypart; DAYPARTS] = [
         chances: [0.24, 0.38],
     },
 ];
-
-/// What was played.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Item {
-    /// A track of the catalogue.
-    Track(usize),
-    /// A track of no catalogue.
-    Unlisted(usize),
-    /// An episode of a podcast.
-    Episode(u32),
-    /// Nothing that has a name.
-    Nothing,
-}
-
-/// A play; times in ms since 1970.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Play {
-    pub(super) item: Item,
-    pub(super) started_at: i64,
-    pub(super) ended_at: i64,
-    pub(super) reason_start: &'static str,
-    pub(super) reason_end: &'static str,
-    pub(super) device: Device,
-}
-
-/// What stays the same in a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Device {
-    pub(super) platform: &'static str,
-    pub(super) shuffle: bool,
-    pub(super) offline: bool,
-}
-
-/// A session and the mode it was in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Session {
-    pub(super) started_at: i64,
-    pub(super) mode: usize,
-    /// How many music plays it has.
-    pub(super) plays: usize,
-}
-
-/// Everything one listener did.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct History {
-    pub(super) plays: Vec<Play>,
-    pub(super) sessions: Vec<Session>,
-    pub(super) unlisted: Vec<Track>,
-}
 
 /// Somebody who listens, day after day.
 pub(super) struct Listener<'a> {
@@ -287,9 +239,10 @@ impl<'a> Listener<'a> {
             Item::Episode(_) | Item::Nothing => (0, false),
         };
         if self.completions[usize::from(is_instrumental)].draw(&mut self.rng) == 0 {
-            return match self.rng.gen_bool(0.95) {
-                true => (duration, "trackdone"),
-                false => (self.part(duration, 0.91, 0.99), "fwdbtn"),
+            return if self.rng.gen_bool(0.95) {
+                (duration, "trackdone")
+            } else {
+                (self.part(duration, 0.91, 0.99), "fwdbtn")
             };
         }
         match self.rng.gen_range(0..100) {
@@ -363,9 +316,10 @@ impl<'a> Listener<'a> {
 
     /// Seconds between two plays, now and then some minutes; never enough to end a session.
     fn pause(&mut self) -> i64 {
-        match self.rng.gen_bool(0.04) {
-            true => self.rng.gen_range(30_000..8 * MINUTE_MS),
-            false => self.rng.gen_range(0..3_000),
+        if self.rng.gen_bool(0.04) {
+            self.rng.gen_range(30_000..8 * MINUTE_MS)
+        } else {
+            self.rng.gen_range(0..3_000)
         }
     }
 

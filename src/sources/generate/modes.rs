@@ -96,8 +96,17 @@ fn scores(tracks: &[Track], value: fn(&Features) -> f64) -> Vec<f64> {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts of tests are far below 2^53"
+)]
 mod tests {
+    use rand::seq::SliceRandom;
+
     use super::*;
+    use crate::sources::generate::history::{History, Item};
+    use crate::sources::generate::tests::{SEEDS, simulate};
+    use crate::sources::generate::{Rng, stream};
 
     #[test]
     fn every_daypart_has_its_modes() {
@@ -105,5 +114,128 @@ mod tests {
             let sum: f64 = ALL.iter().map(|mode| mode.chances[daypart]).sum();
             assert!((sum - 1.0).abs() < 1e-12);
         }
+    }
+
+    /// The features that the model `modes` is trained on, in their units.
+    fn values(features: &Features) -> [f64; 9] {
+        let f = features;
+        [
+            f.danceability,
+            f.energy,
+            f.loudness,
+            f.speechiness,
+            f.acousticness,
+            f.instrumentalness,
+            f.liveness,
+            f.valence,
+            f.tempo,
+        ]
+    }
+
+    /// Means of each session, every feature scaled to mean 0 and standard deviation 1.
+    fn session_means(tracks: &[Track], history: &History) -> (Vec<[f64; 9]>, Vec<usize>) {
+        let (mut means, mut modes, mut plays) = (Vec::new(), Vec::new(), history.plays.iter());
+        for session in &history.sessions {
+            let (mut sum, mut count) = ([0.0; 9], 0.0);
+            let music = plays
+                .by_ref()
+                .skip_while(|play| play.started_at < session.started_at);
+            for play in music.take(session.plays) {
+                let Item::Track(track) = play.item else {
+                    continue;
+                };
+                for (sum, value) in sum.iter_mut().zip(values(&tracks[track].features)) {
+                    *sum += value;
+                }
+                count += 1.0;
+            }
+            if count > 0.0 {
+                means.push(sum.map(|sum| sum / count));
+                modes.push(session.mode);
+            }
+        }
+        for feature in 0..9 {
+            let mean = means.iter().map(|row| row[feature]).sum::<f64>() / means.len() as f64;
+            let variance = means
+                .iter()
+                .map(|row| (row[feature] - mean).powi(2))
+                .sum::<f64>()
+                / means.len() as f64;
+            for row in &mut means {
+                row[feature] = (row[feature] - mean) / variance.sqrt();
+            }
+        }
+        (means, modes)
+    }
+
+    fn distance(a: &[f64; 9], b: &[f64; 9]) -> f64 {
+        a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum()
+    }
+
+    /// Lloyd's algorithm from several random starts; the clusters of the best run.
+    fn k_means(rows: &[[f64; 9]], rng: &mut Rng) -> Vec<usize> {
+        let run = |rng: &mut Rng| {
+            let mut centres: Vec<[f64; 9]> = rows.choose_multiple(rng, MODES).copied().collect();
+            let mut clusters = vec![0; rows.len()];
+            for _ in 0..50 {
+                for (row, cluster) in rows.iter().zip(&mut clusters) {
+                    let nearest = |a: &usize, b: &usize| {
+                        distance(row, &centres[*a]).total_cmp(&distance(row, &centres[*b]))
+                    };
+                    *cluster = (0..MODES).min_by(nearest).unwrap();
+                }
+                for (number, centre) in centres.iter_mut().enumerate() {
+                    let members: Vec<_> = rows
+                        .iter()
+                        .zip(&clusters)
+                        .filter(|(_, cluster)| **cluster == number)
+                        .collect();
+                    if !members.is_empty() {
+                        *centre = std::array::from_fn(|feature| {
+                            members.iter().map(|(row, _)| row[feature]).sum::<f64>()
+                                / members.len() as f64
+                        });
+                    }
+                }
+            }
+            let inertia: f64 = rows
+                .iter()
+                .zip(&clusters)
+                .map(|(row, cluster)| distance(row, &centres[*cluster]))
+                .sum();
+            (inertia, clusters)
+        };
+        let runs = (0..10).map(|_| run(rng));
+        runs.min_by(|a, b| a.0.total_cmp(&b.0)).unwrap().1
+    }
+
+    /// The adjusted Rand index (Hubert and Arabie 1985, Comparing partitions).
+    fn adjusted_rand(left: &[usize], right: &[usize]) -> f64 {
+        let pairs = |count: f64| count * (count - 1.0) / 2.0;
+        let mut table = [[0.0; MODES]; MODES];
+        for (left, right) in left.iter().zip(right) {
+            table[*left][*right] += 1.0;
+        }
+        let both: f64 = table.iter().flatten().map(|count| pairs(*count)).sum();
+        let rows: f64 = table.iter().map(|row| pairs(row.iter().sum())).sum();
+        let columns: f64 = (0..MODES)
+            .map(|column| pairs(table.iter().map(|row| row[column]).sum()))
+            .sum();
+        let expected = rows * columns / pairs(left.len() as f64);
+        (both - expected) / (0.5 * (rows + columns) - expected)
+    }
+
+    #[test]
+    fn modes_are_recovered_by_k_means() {
+        let index = |seed: u64| {
+            let (tracks, history) = simulate(seed);
+            let (means, modes) = session_means(&tracks, &history);
+            adjusted_rand(&modes, &k_means(&means, &mut stream(seed, 99)))
+        };
+        let indices: Vec<f64> = SEEDS.map(index).collect();
+        assert!(
+            indices.iter().all(|index| *index > 0.8),
+            "adjusted Rand indices {indices:?}"
+        );
     }
 }

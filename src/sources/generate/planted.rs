@@ -4,7 +4,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::listener::{COMPLETION, History, INSTRUMENTAL_COMPLETION_RATIO};
+use super::history::History;
+use super::listener::{COMPLETION, INSTRUMENTAL_COMPLETION_RATIO};
 use super::taste::{
     HIGH_ENERGY, INSTRUMENTAL, LOW_VALENCE, LOW_VALENCE_RATE_RATIO, MORNING_ODDS_RATIO,
 };

@@ -71,10 +71,10 @@ pub(super) struct Shelves<'a> {
 impl<'a> Shelves<'a> {
     pub(super) fn new(tracks: &'a [Track]) -> Self {
         let mut names: BTreeMap<&str, usize> = BTreeMap::new();
-        tracks.iter().for_each(|track| {
+        for track in tracks {
             let next = names.len();
             names.entry(&track.genre).or_insert(next);
-        });
+        }
         let genres: Vec<usize> = tracks
             .iter()
             .map(|track| names[track.genre.as_str()])
@@ -296,9 +296,9 @@ fn hold_back(shelves: &Shelves<'_>, likings: &[f64]) -> Vec<f64> {
         // What the bounds keep a genre from is made up by all of them together.
         let common = LOW_VALENCE_RATE_RATIO / rate_ratio(&plays, &shelves.genre_sizes);
         if farthest > 1e-3 && common.is_finite() && common > 0.0 {
-            factors
-                .iter_mut()
-                .for_each(|factor| *factor *= common.sqrt().clamp(0.5, 2.0));
+            for factor in &mut factors {
+                *factor *= common.sqrt().clamp(0.5, 2.0);
+            }
         } else {
             break;
         }

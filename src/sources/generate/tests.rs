@@ -1,16 +1,21 @@
 //! The planted effects are found again, by their definitions in the contract.
 
+#![expect(
+    clippy::cast_precision_loss,
+    reason = "counts and durations of tests are far below 2^53"
+)]
+
 use std::collections::BTreeMap;
 
-use super::listener::{INSTRUMENTAL_COMPLETION_RATIO, Item};
-use super::modes::MODES;
+use super::history::{Item, Play};
+use super::listener::INSTRUMENTAL_COMPLETION_RATIO;
 use super::taste::{
     HIGH_ENERGY, INSTRUMENTAL, LOW_VALENCE, LOW_VALENCE_RATE_RATIO, MORNING_ODDS_RATIO, rate_ratio,
 };
-use super::tracks::{Features, Track};
+use super::tracks::Track;
 use super::*;
 
-const SEEDS: std::ops::Range<u64> = 40..52;
+pub(super) const SEEDS: std::ops::Range<u64> = 40..52;
 /// The quantile of the normal distribution for intervals of 95 %.
 const Z: f64 = 1.959_963_985;
 
@@ -25,7 +30,7 @@ fn options(seed: u64) -> Options {
     }
 }
 
-fn simulate(seed: u64) -> (Vec<Track>, History) {
+pub(super) fn simulate(seed: u64) -> (Vec<Track>, History) {
     let options = options(seed);
     let tracks = invent::invent(options.tracks as usize, &mut stream(seed, 0));
     let history = listen(&Shelves::new(&tracks), &options, 1).unwrap();
@@ -48,7 +53,7 @@ impl Estimate {
 fn listed<'a>(
     tracks: &'a [Track],
     history: &'a History,
-) -> impl Iterator<Item = (&'a listener::Play, &'a Track)> {
+) -> impl Iterator<Item = (&'a Play, &'a Track)> {
     history.plays.iter().filter_map(|play| match play.item {
         Item::Track(track) => Some((play, &tracks[track])),
         _ => None,
@@ -81,14 +86,16 @@ fn low_valence_rate_ratio(tracks: &[Track], history: &History) -> Estimate {
     for (_, track) in listed(tracks, history) {
         *plays.entry(&track.id).or_default() += 1.0;
     }
-    let mut genres: BTreeMap<&str, ([f64; 2], [f64; 2])> = BTreeMap::new();
+    // Plays and tracks of each genre: others, and those of low valence.
+    let mut genres: BTreeMap<&str, [[f64; 2]; 2]> = BTreeMap::new();
     for track in tracks {
         let low = usize::from(track.features.valence < LOW_VALENCE);
-        let (sums, sizes) = genres.entry(&track.genre).or_default();
+        let [sums, sizes] = genres.entry(&track.genre).or_default();
         sums[low] += plays.get(track.id.as_str()).unwrap_or(&0.0);
         sizes[low] += 1.0;
     }
-    let (sums, sizes): (Vec<_>, Vec<_>) = genres.values().copied().unzip();
+    let (sums, sizes): (Vec<_>, Vec<_>) =
+        genres.values().map(|[sums, sizes]| (*sums, *sizes)).unzip();
     let (mut variance, mut low_part, mut other_part) = (0.0, 0.0, 0.0);
     for (sums, sizes) in sums.iter().zip(&sizes) {
         let all = sizes[0] + sizes[1];
@@ -98,7 +105,7 @@ fn low_valence_rate_ratio(tracks: &[Track], history: &History) -> Estimate {
     }
     let mean = |track: &Track| {
         let low = usize::from(track.features.valence < LOW_VALENCE);
-        let (sums, sizes) = genres[track.genre.as_str()];
+        let [sums, sizes] = genres[track.genre.as_str()];
         sums[low] / sizes[low]
     };
     let squares = tracks
@@ -130,9 +137,11 @@ fn instrumental_completion_ratio(tracks: &[Track], history: &History) -> Estimat
     }
 }
 
+type Estimator = fn(&[Track], &History) -> Estimate;
+
 #[test]
 fn planted_effects_are_recovered() {
-    let effects: [(&str, f64, fn(&[Track], &History) -> Estimate); 3] = [
+    let effects: [(&str, f64, Estimator); 3] = [
         ("morning odds ratio", MORNING_ODDS_RATIO, morning_odds_ratio),
         (
             "low valence rate ratio",
@@ -211,130 +220,6 @@ fn a_year_has_about_ten_thousand_plays_in_plausible_sessions() {
         .iter()
         .filter(|play| matches!(play.item, Item::Episode(_)));
     assert!(podcasts.count() > 5);
-}
-
-/// The features that the model `modes` is trained on, in their units.
-fn values(features: &Features) -> [f64; 9] {
-    let f = features;
-    [
-        f.danceability,
-        f.energy,
-        f.loudness,
-        f.speechiness,
-        f.acousticness,
-        f.instrumentalness,
-        f.liveness,
-        f.valence,
-        f.tempo,
-    ]
-}
-
-/// Means of each session, every feature scaled to mean 0 and standard deviation 1.
-fn session_means(tracks: &[Track], history: &History) -> (Vec<[f64; 9]>, Vec<usize>) {
-    let (mut means, mut modes, mut plays) = (Vec::new(), Vec::new(), history.plays.iter());
-    for session in &history.sessions {
-        let (mut sum, mut count) = ([0.0; 9], 0.0);
-        let music = plays
-            .by_ref()
-            .skip_while(|play| play.started_at < session.started_at);
-        for play in music.take(session.plays) {
-            let Item::Track(track) = play.item else {
-                continue;
-            };
-            for (sum, value) in sum.iter_mut().zip(values(&tracks[track].features)) {
-                *sum += value;
-            }
-            count += 1.0;
-        }
-        if count > 0.0 {
-            means.push(sum.map(|sum| sum / count));
-            modes.push(session.mode);
-        }
-    }
-    for feature in 0..9 {
-        let mean = means.iter().map(|row| row[feature]).sum::<f64>() / means.len() as f64;
-        let variance = means
-            .iter()
-            .map(|row| (row[feature] - mean).powi(2))
-            .sum::<f64>()
-            / means.len() as f64;
-        means
-            .iter_mut()
-            .for_each(|row| row[feature] = (row[feature] - mean) / variance.sqrt());
-    }
-    (means, modes)
-}
-
-fn distance(a: &[f64; 9], b: &[f64; 9]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum()
-}
-
-/// Lloyd's algorithm from several random starts; the clusters of the best run.
-fn k_means(rows: &[[f64; 9]], rng: &mut Rng) -> Vec<usize> {
-    use rand::seq::SliceRandom;
-    let run = |rng: &mut Rng| {
-        let mut centres: Vec<[f64; 9]> = rows.choose_multiple(rng, MODES).copied().collect();
-        let mut clusters = vec![0; rows.len()];
-        for _ in 0..50 {
-            for (row, cluster) in rows.iter().zip(&mut clusters) {
-                let nearest = |a: &usize, b: &usize| {
-                    distance(row, &centres[*a]).total_cmp(&distance(row, &centres[*b]))
-                };
-                *cluster = (0..MODES).min_by(nearest).unwrap();
-            }
-            for (number, centre) in centres.iter_mut().enumerate() {
-                let members: Vec<_> = rows
-                    .iter()
-                    .zip(&clusters)
-                    .filter(|(_, cluster)| **cluster == number)
-                    .collect();
-                if !members.is_empty() {
-                    *centre = std::array::from_fn(|feature| {
-                        members.iter().map(|(row, _)| row[feature]).sum::<f64>()
-                            / members.len() as f64
-                    });
-                }
-            }
-        }
-        let inertia: f64 = rows
-            .iter()
-            .zip(&clusters)
-            .map(|(row, cluster)| distance(row, &centres[*cluster]))
-            .sum();
-        (inertia, clusters)
-    };
-    let runs = (0..10).map(|_| run(rng));
-    runs.min_by(|a, b| a.0.total_cmp(&b.0)).unwrap().1
-}
-
-/// The adjusted Rand index (Hubert and Arabie 1985, Comparing partitions).
-fn adjusted_rand(left: &[usize], right: &[usize]) -> f64 {
-    let pairs = |count: f64| count * (count - 1.0) / 2.0;
-    let mut table = [[0.0; MODES]; MODES];
-    left.iter()
-        .zip(right)
-        .for_each(|(left, right)| table[*left][*right] += 1.0);
-    let both: f64 = table.iter().flatten().map(|count| pairs(*count)).sum();
-    let rows: f64 = table.iter().map(|row| pairs(row.iter().sum())).sum();
-    let columns: f64 = (0..MODES)
-        .map(|column| pairs(table.iter().map(|row| row[column]).sum()))
-        .sum();
-    let expected = rows * columns / pairs(left.len() as f64);
-    (both - expected) / (0.5 * (rows + columns) - expected)
-}
-
-#[test]
-fn modes_are_recovered_by_k_means() {
-    let index = |seed: u64| {
-        let (tracks, history) = simulate(seed);
-        let (means, modes) = session_means(&tracks, &history);
-        adjusted_rand(&modes, &k_means(&means, &mut stream(seed, 99)))
-    };
-    let indices: Vec<f64> = SEEDS.map(index).collect();
-    assert!(
-        indices.iter().all(|index| *index > 0.8),
-        "adjusted Rand indices {indices:?}"
-    );
 }
 
 #[test]

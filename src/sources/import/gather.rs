@@ -32,11 +32,13 @@ pub(super) fn gather(options: &Options) -> Result<Gathered> {
                 gathered.add(&name, path)?;
                 gathered.note_odd_name(&name, path);
             }
-            UserNames::FromFolder => {
+            UserNames::FromFolder if path.is_dir() => {
                 for entry in entries(path)? {
                     gathered.add(&default_user(&entry), &entry)?;
                 }
             }
+            // A catalogue beside the folder of folders.
+            UserNames::FromFolder => gathered.add(&default_user(path), path)?,
         }
     }
     if gathered.histories.is_empty() && gathered.catalogues.is_empty() {
@@ -106,12 +108,6 @@ impl Gathered {
 
 /// What lies directly in a folder of folders, without hidden files.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    if !folder.is_dir() {
-        let folder = folder.display();
-        return Err(Error::Input(format!(
-            "import: {folder} is not a folder; --user-from folder expects a folder of folders"
-        )));
-    }
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(Error::io(folder))? {
         let path = entry.map_err(Error::io(folder))?.path();

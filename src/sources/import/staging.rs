@@ -1,10 +1,10 @@
 //! The way into a bronze table: all rows into a table beside it, then only those that are new.
 //!
 //! The staging table is dropped in the end, come what may. An `insert` of no rows makes no commit.
+//! A table that is still empty is filled directly, in one commit: there is nothing to compare with.
 
 use std::collections::BTreeMap;
 
-use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::DataFusionError;
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
@@ -17,13 +17,11 @@ use crate::client::Client;
 use crate::engine::IngestMode;
 use crate::error::{Error, Result};
 use crate::lake::TableName;
+use crate::sources::Sink;
 use crate::sources::report::{Cause, Tallies, is_kept};
 
 /// Batches that may wait to be written.
 const BATCHES_AHEAD: usize = 8;
-
-/// Takes batches while files are read.
-pub(super) type Sink<'a> = &'a mut dyn FnMut(RecordBatch) -> Result<()>;
 
 /// A bronze table and how its rows are told apart and named.
 pub(super) struct Target<'a> {
@@ -31,9 +29,9 @@ pub(super) struct Target<'a> {
     /// The column that identifies a row.
     pub(super) id: &'a str,
     pub(super) schema: SchemaRef,
-    /// SQL for whose a row `new` is.
+    /// SQL for whose a row `staged` is.
     pub(super) user: &'a str,
-    /// SQL for what the report calls a row `new`.
+    /// SQL for what the report calls a row `staged`.
     pub(super) class: &'a str,
     pub(super) kind: &'static str,
 }
@@ -44,6 +42,13 @@ pub(super) async fn load(
     target: &Target<'_>,
     read: impl FnOnce(Sink<'_>) -> Result<Tallies> + Send + 'static,
 ) -> Result<Tallies> {
+    let (_, rows) = client
+        .query(&format!("select count(*) from {}", target.table))
+        .await?;
+    if counts(&rows, 0)? == [0] {
+        let table: TableName = target.table.parse()?;
+        return ingest(client, &table, IngestMode::Append, target, read).await;
+    }
     let staging = TableName {
         schema: "bronze".to_string(),
         table: format!("_import_{}", Uuid::new_v4().simple()),
@@ -63,27 +68,12 @@ async fn load_through(
     staging: &TableName,
     read: impl FnOnce(Sink<'_>) -> Result<Tallies> + Send + 'static,
 ) -> Result<Tallies> {
-    let mut stream = RecordBatchReceiverStreamBuilder::new(target.schema.clone(), BATCHES_AHEAD);
-    let (sender, (done, tallies)) = (stream.tx(), oneshot::channel());
-    stream.spawn_blocking(move || {
-        let gone = |_| Error::Internal("writing was given up".to_string());
-        let tallies = read(&mut |batch| sender.blocking_send(Ok(batch)).map_err(gone))
-            .map_err(DataFusionError::from)?;
-        // Nobody waits for the figures when writing failed.
-        let _ = done.send(tallies);
-        Ok(())
-    });
-    client
-        .ingest(staging, IngestMode::Create, stream.build())
-        .await?;
-    let read = tallies
-        .await
-        .map_err(|_| Error::Internal("reading ended without its figures".to_string()))?;
+    let read = ingest(client, staging, IngestMode::Create, target, read).await?;
     let Target { table, id, .. } = target;
     let inserted = client
         .execute(&format!(
-            "insert into {table} select new.* from {staging} as new \
-             left anti join {table} as old on new.{id} = old.{id}"
+            "insert into {table} select staged.* from {staging} as staged \
+             left anti join {table} as present on staged.{id} = present.{id}"
         ))
         .await?;
     let staged = read.rows(is_kept);
@@ -97,6 +87,30 @@ async fn load_through(
     }
 }
 
+/// Writes what `read` yields into a table, in one commit.
+async fn ingest(
+    client: &Client,
+    table: &TableName,
+    mode: IngestMode,
+    target: &Target<'_>,
+    read: impl FnOnce(Sink<'_>) -> Result<Tallies> + Send + 'static,
+) -> Result<Tallies> {
+    let mut stream = RecordBatchReceiverStreamBuilder::new(target.schema.clone(), BATCHES_AHEAD);
+    let (sender, (done, tallies)) = (stream.tx(), oneshot::channel());
+    stream.spawn_blocking(move || {
+        let gone = |_| Error::Internal("writing was given up".to_string());
+        let tallies = read(&mut |batch| sender.blocking_send(Ok(batch)).map_err(gone))
+            .map_err(DataFusionError::from)?;
+        // Nobody waits for the figures when writing failed.
+        let _ = done.send(tallies);
+        Ok(())
+    });
+    client.ingest(table, mode, stream.build()).await?;
+    tallies
+        .await
+        .map_err(|_| Error::Internal("reading ended without its figures".to_string()))
+}
+
 /// How many rows of each cause this import brought: those that carry its instant.
 async fn new_rows(
     client: &Client,
@@ -108,13 +122,12 @@ async fn new_rows(
         id,
         user,
         class,
-        kind,
         ..
     } = target;
     let sql = format!(
-        "select {user} as user_id, new._source_file as file, {class} as reason, count(*) as rows \
-         from {staging} as new inner join {table} as old \
-         on new.{id} = old.{id} and new._ingested_at = old._ingested_at group by 1, 2, 3"
+        "select {user} as user_id, staged._source_file as file, {class} as reason, count(*) as tally \
+         from {staging} as staged inner join {table} as present \
+         on staged.{id} = present.{id} and staged._ingested_at = present._ingested_at group by 1, 2, 3"
     );
     let (_, batches) = client.query(&sql).await?;
     let (users, files) = (texts(&batches, 0)?, texts(&batches, 1)?);
@@ -126,7 +139,7 @@ async fn new_rows(
         .map(|((user_id, file), reason)| Cause {
             user_id,
             file: file.unwrap_or_default(),
-            kind,
+            kind: target.kind,
             reason: reason.unwrap_or_default(),
         });
     Ok(causes.zip(rows).collect())

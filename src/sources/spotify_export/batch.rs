@@ -212,12 +212,12 @@ fn class(play: &Play<'_>) -> &'static str {
     }
 }
 
-/// [`class`] in SQL, of a row called `new`.
+/// [`class`] in SQL, of a row called `staged`.
 pub(crate) fn class_sql() -> String {
     format!(
-        "case when new.spotify_track_uri is not null then '{LOADED}' \
-         when new.spotify_episode_uri is not null then '{PODCAST}' \
-         when new.audiobook_uri is not null then '{AUDIOBOOK}' else '{UNTITLED}' end"
+        "case when staged.spotify_track_uri is not null then '{LOADED}' \
+         when staged.spotify_episode_uri is not null then '{PODCAST}' \
+         when staged.audiobook_uri is not null then '{AUDIOBOOK}' else '{UNTITLED}' end"
     )
 }
 

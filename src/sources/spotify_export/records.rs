@@ -18,7 +18,7 @@ const MAX_RECORD_BYTES: usize = 64 << 20;
 #[derive(Debug, PartialEq)]
 pub(super) enum Record<'a> {
     /// A record that is well formed; its values are not checked yet.
-    Play(Play<'a>),
+    Play(&'a Play<'a>),
     /// Something else, and what is wrong with it.
     Broken(&'static str),
     /// The array itself is not whole; no record is lost by that.
@@ -43,7 +43,7 @@ pub(super) fn read_records(
         match window.peek()? {
             Some(b',') => window.advance(1),
             Some(b']') => break,
-            None if is_cut => return Ok(()),
+            None if is_cut && window.failure.is_none() => return Ok(()),
             None => {
                 let reason = window
                     .failure
@@ -84,7 +84,7 @@ fn read_record(
     loop {
         let step = match parse::<Play<'_>>(window.rest()) {
             Parsed::Value(play, used) => {
-                visit(Record::Play(play), position)?;
+                visit(Record::Play(&play), position)?;
                 Step::Past(used)
             }
             Parsed::Incomplete => Step::Incomplete,
@@ -158,7 +158,9 @@ enum Parsed<T> {
     Value(T, usize),
     Incomplete,
     /// It is no `T`; whether it is JSON all the same.
-    Invalid { is_json: bool },
+    Invalid {
+        is_json: bool,
+    },
 }
 
 fn parse<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Parsed<T> {
@@ -243,14 +245,14 @@ impl<'r> Window<'r> {
         (self.start, self.counted) = (0, 0);
         let wanted = WINDOW_BYTES.max(self.bytes.len()) as u64;
         let mut more = Read::take(&mut self.reader, wanted);
-        match more.read_to_end(&mut self.bytes) {
-            Ok(read) => self.at_end = read == 0,
-            Err(_) => {
-                self.at_end = true;
-                self.failure = Some("the file cannot be read further");
-            }
+        let held = self.bytes.len();
+        if more.read_to_end(&mut self.bytes).is_err() {
+            self.at_end = true;
+            self.failure = Some("the file cannot be read further");
         }
-        Ok(!self.at_end)
+        let has_grown = self.bytes.len() > held;
+        self.at_end |= !has_grown;
+        Ok(has_grown)
     }
 
     fn position(&mut self, record: u64) -> Position {

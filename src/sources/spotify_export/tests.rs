@@ -97,9 +97,9 @@ fn personal_fields_never_leave_the_parser() {
     let mut written = Vec::new();
     {
         let mut writer = arrow::ipc::writer::FileWriter::try_new(&mut written, &SCHEMA).unwrap();
-        batches
-            .iter()
-            .for_each(|batch| writer.write(batch).unwrap());
+        for batch in &batches {
+            writer.write(batch).unwrap();
+        }
         writer.finish().unwrap();
     }
     let contains = |text: &str| {

@@ -4,8 +4,8 @@ import datetime
 import decimal
 import warnings
 
+import adbc_driver_flightsql
 import adbc_driver_flightsql.dbapi as flightsql
-import adbc_driver_manager
 import pandas
 import polars
 import pyarrow
@@ -85,7 +85,8 @@ def test_script(cursor, notes):
 def test_schema_without_running(cursor, notes):
     schema = cursor.adbc_execute_schema(f"select n, text from {notes}")
     assert schema.names == ["n", "text"]
-    cursor.adbc_execute_schema(f"insert into {notes} values (1, 'a')")
+    schema = cursor.adbc_execute_schema(f"insert into {notes} values (1, 'a')")
+    assert schema.names == []
     assert count(cursor, notes) == 0
 
 
@@ -95,7 +96,14 @@ def test_partitions(cursor):
     for partition in partitions:
         cursor.adbc_read_partition(partition)
         assert cursor.fetchall() == [(7,)]
-    # An update's result can be read again without running it again.
+
+
+def test_an_update_read_again_does_not_run_again(cursor, notes):
+    (partition,), _ = cursor.adbc_execute_partitions(f"insert into {notes} values (1, 'a')")
+    for _ in range(3):
+        cursor.adbc_read_partition(partition)
+        assert cursor.fetchall() == []
+    assert count(cursor, notes) == 1
 
 
 # Parameters
@@ -157,13 +165,6 @@ def test_executemany(cursor, notes):
     assert cursor.fetchall() == [(1, "a"), (2, None), (None, "c")]
 
 
-def test_executemany_of_nothing(cursor, notes):
-    empty = pyarrow.record_batch({"n": pyarrow.array([], pyarrow.int64()),
-                                  "text": pyarrow.array([], pyarrow.string())})
-    cursor.executemany(f"insert into {notes} values (?, ?)", empty)
-    assert count(cursor, notes) == 0
-
-
 def test_prepared_once_run_often(cursor):
     schema = cursor.adbc_prepare("select cast(? as bigint) + 1 as next")
     assert len(schema) == 1
@@ -209,13 +210,19 @@ def test_ingest_create_append(cursor):
     assert cursor.fetchall() == [(1, "a"), (1, "a"), (2, None), (2, None), (3, "c"), (3, "c")]
 
 
-def test_ingest_big_batch(cursor):
+def test_ingest_big_batch(server):
     numbers = pyarrow.record_batch({"n": pyarrow.array(range(3_000_000))})
     assert numbers.nbytes > 20_000_000
-    loaded = cursor.adbc_ingest("numbers", numbers, mode="replace", db_schema_name="bronze")
-    assert loaded == 3_000_000
-    cursor.execute("select count(*), sum(n) from bronze.numbers")
-    assert cursor.fetchone() == (3_000_000, 4_499_998_500_000)
+    # The driver itself sends no more than 16 MiB unless told to.
+    options = {adbc_driver_flightsql.DatabaseOptions.WITH_MAX_MSG_SIZE.value: str(64 << 20)}
+    with flightsql.connect(server, options, autocommit=True) as connection:
+        with connection.cursor() as cursor:
+            loaded = cursor.adbc_ingest(
+                "numbers", numbers, mode="replace", db_schema_name="bronze"
+            )
+            assert loaded == 3_000_000
+            cursor.execute("select count(*), sum(n) from bronze.numbers")
+            assert cursor.fetchone() == (3_000_000, 4_499_998_500_000)
 
 
 def test_ingest_dictionaries_and_views(cursor):
@@ -308,8 +315,8 @@ def test_table_schema(connection, cursor):
 def test_info(connection):
     info = connection.adbc_get_info()
     assert info["vendor_name"] == "Moodlake"
-    assert info["vendor_sql"] is True
-    assert info["vendor_substrait"] is True
+    assert info["vendor_version"]
+    assert info["vendor_arrow_version"].startswith("59.")
 
 
 def test_current_catalog_and_schema(connection):
@@ -355,8 +362,8 @@ def test_transactions_are_refused_and_autocommit_works(server):
                 cursor.execute("create or replace table gold.committed as select 1 as n")
     with flightsql.connect(server, autocommit=True) as other, other.cursor() as cursor:
         assert count(cursor, "gold.committed") == 1
-    with pytest.raises(adbc_driver_manager.NotSupportedError):
-        flightsql.connect(server, autocommit=True).adbc_connection.set_autocommit(False)
+        with pytest.raises(flightsql.NotSupportedError):
+            other.adbc_connection.set_autocommit(False)
 
 
 # Frames
@@ -374,11 +381,9 @@ def test_pandas_writes(connection, cursor):
     assert count(cursor, "bronze.from_pandas") == 2
 
 
-def test_polars(server, connection):
+def test_polars(connection):
     frame = polars.read_database("select 1 as n, 'a' as text", connection)
     assert frame.rows() == [(1, "a")]
-    frame = polars.read_database_uri("select 2 as n", server, engine="adbc")
-    assert frame.rows() == [(2,)]
 
 
 def test_polars_writes(connection, cursor):

@@ -6,6 +6,8 @@
 pub mod logistic;
 pub mod moments;
 pub mod nearest;
+pub mod normal;
+pub mod p_value;
 pub mod shapley;
 pub mod sliding;
 

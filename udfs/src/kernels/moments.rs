@@ -5,10 +5,9 @@
 //! Pébay, "Formulas for Robust, One-Pass Parallel Computation of Covariances and Arbitrary-Order Statistical
 //! Moments" (2008), eq. III.9. A constant side keeps a moment of exactly zero on every path.
 
-use statrs::{
-    distribution::{ContinuousCDF, Normal},
-    function::beta::beta_reg,
-};
+use statrs::distribution::{ContinuousCDF, Normal};
+
+use super::p_value::two_sided_p_value;
 
 /// Pairs summed in independent lanes, so that the compiler can use vector registers.
 const LANES: usize = 8;
@@ -162,9 +161,6 @@ impl Moments {
     }
 
     /// Pearson's r with its test and a confidence interval; none where [`Self::correlation`] is none.
-    ///
-    /// `p = I(1 - r²; (n - 2) / 2, 1 / 2)`, the regularised incomplete beta function, which loses no digits for a
-    /// small p as one minus a distribution function of t would.
     #[must_use]
     pub fn correlation_test(&self, confidence: f64) -> Option<CorrelationTest> {
         let r = self.correlation()?;
@@ -174,7 +170,7 @@ impl Moments {
         let (p_value, (ci_low, ci_high)) = if r.is_nan() {
             (f64::NAN, (f64::NAN, f64::NAN))
         } else {
-            let p_value = beta_reg(to_f64(df) / 2.0, 0.5, unexplained);
+            let p_value = two_sided_p_value(r, to_f64(df));
             (p_value, fisher_interval(r, n, confidence))
         };
         Some(CorrelationTest {

@@ -3,29 +3,21 @@
 //! "Now" is a listener's last play: no query reads the clock. Figures of a profile are rounded to nine decimals, so
 //! that the order in which plays are added up cannot change a ranking.
 
+mod answers;
+mod profiles;
+
 use arrow::datatypes::SchemaRef;
 
 use super::{
     call::{Call, Listeners, Mode},
-    caps::POLICY,
-    context::Context,
     pick::PICK_TRACKS,
-    profile::{
-        COMPLETED_WEIGHT, FEATURES, Feature, HALF_LIFE_DAYS, PARTIAL_WEIGHT, SKIPPED_WEIGHT,
-    },
+    profile::{FEATURES, Feature},
 };
+
+pub(super) use profiles::listening_profile;
 
 /// Seconds in a day.
 const DAY: u32 = 86_400;
-/// Share of the listener's plays that have less valence than the coach's target.
-const TARGET_PERCENTILE: f64 = 0.75;
-/// 2024-01-01, counted from 1970. Ages are taken against it instead of against each listener's last play: that scales
-/// all weights of a listener alike, which no mean notices, and spares a join.
-const REFERENCE_DAY: f64 = 19_723.0;
-/// Keeps the weights of plays 38 years from the reference inside the range of a double.
-const MOST_HALVINGS: f64 = 1000.0;
-/// Decimals that a profile's figures keep.
-const DECIMALS: u32 = 9;
 
 /// Where the queries read from, and what is there.
 #[derive(Debug, Clone)]
@@ -66,33 +58,64 @@ pub(super) fn recommendations(
     only: Option<&str>,
     columns: &SchemaRef,
 ) -> String {
-    let mut ctes = profiles(&sources.plays, only, &call.context);
-    ctes.extend([
-        format!("catalogue as ({})", catalogue(sources)),
-        format!("policy as ({})", policy(mode)),
-        format!("answers as ({})", answers(sources)),
-        format!("refused as ({})", refused(mode)),
-        format!("heard as ({})", heard(call.new_artists_only)),
-        format!("targets as ({})", targets(mode)),
-        format!("back_off as ({})", back_off(mode)),
-        format!("listener_rows as ({})", listener_rows()),
-    ]);
-    format!("with {} {}", ctes.join(", "), picks(call, mode, columns))
+    let mut ctes = profiles::profiles(&sources.plays, only, &call.context);
+    if sources.has_responses {
+        ctes.push(format!("answers as ({})", answers::answers()));
+    }
+    let facts = facts(call, mode, sources.has_responses);
+    ctes.extend(
+        facts
+            .iter()
+            .map(|fact| format!("{} as ({})", fact.name, fact.query)),
+    );
+    ctes.push(format!("listener_rows as ({})", listener_rows(&facts)));
+    ctes.push(format!("catalogue as ({})", catalogue(sources)));
+    format!(
+        "with {} {}",
+        ctes.join(", "),
+        picks(call, mode, &facts, columns)
+    )
 }
 
-/// The query of `listening_profile`.
-pub(super) fn listening_profile(context: &Context, plays: &Table, only: Option<&str>) -> String {
-    let ctes = profiles(plays, only, context).join(", ");
-    let figures = per_feature(|Feature { name, weight, .. }| {
-        format!(
-            "named_struct('feature', '{name}', 'typical', typical_{name}, 'spread', spread_{name}, 'weight', cast({weight:?} as double))"
-        )
-    });
-    format!(
-        "with {ctes} select user_id, figure['feature'] as feature, figure['typical'] as typical, \
-         figure['spread'] as spread, figure['weight'] as weight \
-         from (select user_id, unnest([{figures}]) as figure from profiles) as figures"
-    )
+/// Something about listeners beside their profile: a query with one row for each whom it is known of.
+struct Fact {
+    name: &'static str,
+    columns: &'static [&'static str],
+    query: String,
+}
+
+/// What the mode wants to know of listeners.
+fn facts(call: &Call, mode: Mode, has_answers: bool) -> Vec<Fact> {
+    let mut facts = vec![];
+    if let Some(query) = answers::refused(mode, has_answers) {
+        facts.push(Fact {
+            name: "refused",
+            columns: &["refused_tracks"],
+            query,
+        });
+    }
+    if call.new_artists_only {
+        facts.push(Fact {
+            name: "heard",
+            columns: &["heard_tracks"],
+            query: answers::heard(),
+        });
+    }
+    if mode == Mode::Coach {
+        facts.push(Fact {
+            name: "targets",
+            columns: &["target"],
+            query: answers::targets(),
+        });
+    }
+    if mode == Mode::Coach && has_answers {
+        facts.push(Fact {
+            name: "back_off",
+            columns: &["latest", "previous"],
+            query: answers::back_off(),
+        });
+    }
+    facts
 }
 
 /// The expressions of `each` for every feature, separated by commas.
@@ -123,59 +146,6 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-/// `plays`, `listeners` (with their last day) and `profiles` (typical value and spread of each feature).
-fn profiles(plays: &Table, only: Option<&str>, context: &Context) -> Vec<String> {
-    let is_known = is_analysed();
-    let moments = per_feature(|Feature { name, .. }| {
-        format!(
-            "sum(weight * {name}) / sum(weight) as mean_{name}, sum(weight * {name} * {name}) / sum(weight) as square_{name}"
-        )
-    });
-    let figures = per_feature(
-        |Feature {
-             name, least_spread, ..
-         }| {
-            format!(
-                "round(mean_{name}, {DECIMALS}) as typical_{name}, round(greatest(sqrt(greatest(square_{name} \
-             - mean_{name} * mean_{name}, 0.0)), {least_spread:?}), {DECIMALS}) as spread_{name}"
-            )
-        },
-    );
-    let names = per_feature(|feature| feature.name.to_owned());
-    vec![
-        format!("plays as ({})", plays_in_days(plays, only, context)),
-        "listeners as (select user_id, max(played_day) as last_day from plays group by user_id)"
-            .to_owned(),
-        format!(
-            "weighted as (select user_id, {names}, \
-             case when is_completed then {COMPLETED_WEIGHT:?} when is_skipped then {SKIPPED_WEIGHT:?} \
-             else {PARTIAL_WEIGHT:?} end * power(2.0, greatest(least(\
-             (played_day - {REFERENCE_DAY:?}) / {HALF_LIFE_DAYS:?}, {MOST_HALVINGS:?}), -{MOST_HALVINGS:?})) as weight \
-             from plays where is_in_context and {is_known})"
-        ),
-        format!("moments as (select user_id, {moments} from weighted group by user_id)"),
-        format!("profiles as (select user_id, {figures} from moments)"),
-    ]
-}
-
-/// The plays with their time in days and with the types that the rest relies on.
-fn plays_in_days(plays: &Table, only: Option<&str>, context: &Context) -> String {
-    let user_id = plays.column_or("user_id", "'listener'");
-    let filter = only
-        .map(|only| format!(" where {user_id} = {}", quoted(only)))
-        .unwrap_or_default();
-    let features = features_as_double("plays");
-    format!(
-        "select arrow_cast({user_id}, 'Utf8') as user_id, arrow_cast(track_id, 'Utf8') as track_id, \
-         date_part('epoch', arrow_cast(played_at, 'Timestamp(Microsecond, Some(\"UTC\"))')) / {DAY}.0 as played_day, \
-         coalesce({}, false) as is_completed, coalesce({}, false) as is_skipped, \
-         {context} as is_in_context, {features} from {} as plays{filter}",
-        plays.column_or("is_completed", "false"),
-        plays.column_or("is_skipped", "false"),
-        plays.name,
-    )
-}
-
 /// Every track with its names and, where they are known, its features.
 fn catalogue(sources: &Sources) -> String {
     let features = per_feature(|feature| feature.name.to_owned());
@@ -195,196 +165,108 @@ fn catalogue(sources: &Sources) -> String {
             features_as_double("track_features")
         ),
     };
-    let is_candidate = match &sources.candidates {
-        Some(table) => format!("track_id in (select track_id from {})", table.name),
-        None => "true".to_owned(),
+    let (candidates, is_candidate) = match &sources.candidates {
+        Some(table) => (
+            format!(
+                " left join (select distinct arrow_cast(track_id, 'Utf8') as wanted_id from {}) as wanted \
+                 on arrow_cast(known.track_id, 'Utf8') = wanted.wanted_id",
+                table.name
+            ),
+            "wanted_id is not null",
+        ),
+        None => (String::new(), "true"),
     };
     format!(
         "select arrow_cast(track_id, 'Utf8') as track_id, arrow_cast(track_name, 'Utf8') as track_name, \
          arrow_cast(artist, 'Utf8') as artist, \
-         coalesce(is_analysed and {is_candidate} and {}, false) as is_candidate, {features} from ({from}) as known \
-         where track_id is not null",
+         coalesce(is_analysed and {is_candidate} and {}, false) as is_candidate, {features} \
+         from ({from}) as known{candidates} where track_id is not null",
         is_analysed()
     )
 }
 
-/// One row with a column for each cap, `NULL` where it is missing or there twice; no columns to read for the mirror.
-fn policy(mode: Mode) -> String {
-    let column = |name: &&str| match mode {
-        Mode::Mirror => format!("cast(null as double) as {name}"),
-        Mode::Coach => format!(
-            "case when count(*) filter (where name = '{name}') = 1 \
-             then max(cast(value as double)) filter (where name = '{name}') end as {name}"
-        ),
-    };
-    let columns = POLICY.iter().map(column).collect::<Vec<_>>().join(", ");
-    match mode {
-        Mode::Mirror => format!("select {columns}"),
-        Mode::Coach => format!("select {columns} from gold.coach_policy"),
-    }
-}
-
-/// What listeners answered, with the day in the same count as the plays'.
-fn answers(sources: &Sources) -> String {
-    let (from, none) = if sources.has_responses {
-        ("silver.responses", "")
-    } else {
-        (NO_RESPONSES, " where false")
-    };
-    format!(
-        "select arrow_cast(answers.user_id, 'Utf8') as user_id, arrow_cast(answers.track_id, 'Utf8') as track_id, \
-         answers.\"mode\" as answered_mode, answers.response, \
-         date_part('epoch', arrow_cast(answers.responded_at, 'Timestamp(Microsecond, Some(\"UTC\"))')) / {DAY}.0 \
-         as answered_day from {from} as answers{none}"
-    )
-}
-
-/// Stands for `silver.responses` in a session without it.
-const NO_RESPONSES: &str = "(select '' as user_id, '' as track_id, '' as \"mode\", '' as response, to_timestamp(0) as responded_at)";
-
-/// The tracks that a listener is not offered: in both modes what they answered "less" to, by the coach also what
-/// they skipped lately.
-fn refused(mode: Mode) -> String {
-    let mut tracks = "select user_id, track_id from answers where response = 'less'".to_owned();
-    if mode == Mode::Coach {
-        tracks += " union all select answers.user_id, answers.track_id from answers \
-             inner join listeners on answers.user_id = listeners.user_id cross join policy \
-             where answers.response = 'skip' and answers.answered_day >= listeners.last_day - policy.skip_memory \
-             union all select plays.user_id, plays.track_id from plays \
-             inner join listeners on plays.user_id = listeners.user_id cross join policy \
-             where plays.is_skipped and plays.played_day >= listeners.last_day - policy.skip_memory";
-    }
-    format!(
-        "select user_id, array_agg(track_id) as refused_tracks from ({tracks}) as tracks \
-         where track_id is not null group by user_id"
-    )
-}
-
-/// The tracks that a listener knows, where only new artists are wanted.
-fn heard(new_artists_only: bool) -> String {
-    format!(
-        "select user_id, array_agg(distinct track_id) as heard_tracks from plays \
-         where {new_artists_only} and track_id is not null group by user_id"
-    )
-}
-
-/// The valence that the coach leads to.
-fn targets(mode: Mode) -> String {
-    match mode {
-        Mode::Mirror => "select user_id, cast(null as double) as target from listeners".to_owned(),
-        Mode::Coach => format!(
-            "select user_id, percentile_cont({TARGET_PERCENTILE}) within group (order by valence) as target \
-             from plays where {} group by user_id",
-            is_analysed()
-        ),
-    }
-}
-
-/// The last two answers to the coach, if they are recent.
-fn back_off(mode: Mode) -> String {
-    if mode == Mode::Mirror {
-        return "select user_id, cast(null as varchar) as latest, cast(null as varchar) as previous from listeners"
-            .to_owned();
-    }
-    "select user_id, max(response) filter (where recency = 1) as latest, \
-     max(response) filter (where recency = 2) as previous from ( \
-     select answers.user_id, answers.response, row_number() over ( \
-     partition by answers.user_id order by answers.answered_day desc, answers.track_id, answers.response) as recency \
-     from answers inner join listeners on answers.user_id = listeners.user_id cross join policy \
-     where answers.answered_mode = 'coach' \
-     and answers.answered_day >= listeners.last_day - policy.back_off_memory) as recent \
-     where recency <= 2 group by user_id"
-        .to_owned()
-}
-
 /// One row for each listener with everything that the kernel wants to know.
-fn listener_rows() -> String {
+fn listener_rows(facts: &[Fact]) -> String {
     let figures = per_feature(|Feature { name, .. }| {
-        format!(
-            "profiles.typical_{name} as typical_{name}, profiles.spread_{name} as spread_{name}"
-        )
+        format!("profiles.typical_{name}, profiles.spread_{name}")
     });
-    format!(
-        "select listeners.user_id, {figures}, targets.target, arrow_cast(back_off.latest, 'Utf8') as latest, \
-         arrow_cast(back_off.previous, 'Utf8') as previous, refused.refused_tracks, heard.heard_tracks from listeners \
-         left join profiles on listeners.user_id = profiles.user_id \
-         left join targets on listeners.user_id = targets.user_id \
-         left join back_off on listeners.user_id = back_off.user_id \
-         left join refused on listeners.user_id = refused.user_id \
-         left join heard on listeners.user_id = heard.user_id"
-    )
-}
-
-/// A struct of columns of one relation.
-fn structure(columns: &[String]) -> String {
-    let fields = columns
+    let columns: String = facts
         .iter()
-        .map(|column| format!("'{column}', {column}"))
-        .collect::<Vec<_>>()
-        .join(", ");
-    format!("named_struct({fields})")
+        .flat_map(|fact| {
+            fact.columns
+                .iter()
+                .map(|column| format!(", {}.{column}", fact.name))
+        })
+        .collect();
+    let join = |fact: &Fact| {
+        format!(
+            "left join {0} on listeners.user_id = {0}.user_id",
+            fact.name
+        )
+    };
+    let joins = facts.iter().map(join).collect::<Vec<_>>().join(" ");
+    format!(
+        "select listeners.user_id, {figures}{columns} from listeners \
+         left join profiles on listeners.user_id = profiles.user_id {joins}"
+    )
 }
 
 /// The kernel over all listeners and all tracks at once, one row each side, and its picks as rows.
-fn picks(call: &Call, mode: Mode, columns: &SchemaRef) -> String {
+fn picks(call: &Call, mode: Mode, facts: &[Fact], columns: &SchemaRef) -> String {
     let whom = match &call.listeners {
         Listeners::All => "all".to_owned(),
         Listeners::Only => "only".to_owned(),
         Listeners::Named(user_id) => format!("named {user_id}"),
     };
-    let pace = call.pace.map_or("cast(null as double)".to_owned(), |pace| {
-        format!("cast({pace:?} as double)")
-    });
-    let policy: Vec<String> = POLICY.iter().map(ToString::to_string).collect();
-    let columns = columns
+    let pace = call
+        .pace
+        .map_or("null".to_owned(), |pace| format!("{pace:?}"));
+    let policy = match mode {
+        Mode::Mirror => "select null as policy",
+        Mode::Coach => {
+            "select array_agg(named_struct('name', arrow_cast(name, 'Utf8'), 'value', cast(value as double))) as policy \
+             from gold.coach_policy"
+        }
+    };
+    let names = columns
         .fields()
         .iter()
         .map(|column| format!("pick['{0}'] as \"{0}\"", column.name()));
-    let columns = columns.collect::<Vec<_>>().join(", ");
     format!(
-        "select {columns} from (select unnest({PICK_TRACKS}('{}', {}, {pace}, {}, {}, one.listeners, every.tracks, caps.policy)) \
-         as pick from (select array_agg({}) as listeners from listener_rows) as one \
+        "select {} from (select unnest({PICK_TRACKS}('{}', {}, cast({pace} as double), {}, {}, \
+         one.listeners, every.tracks, caps.policy)) as pick \
+         from (select array_agg({}) as listeners from listener_rows) as one \
          cross join (select array_agg({}) as tracks from catalogue) as every \
-         cross join (select {} as policy from policy) as caps) as picks",
+         cross join ({policy}) as caps) as picks",
+        names.collect::<Vec<_>>().join(", "),
         mode.name(),
         call.k,
         quoted(&whom),
         quoted(call.context.label()),
-        structure(&listener_columns()),
-        structure(&track_columns()),
-        structure(&policy),
+        listener_struct(facts),
+        track_struct(),
     )
 }
 
-fn listener_columns() -> Vec<String> {
-    let mut columns = vec!["user_id".to_owned()];
-    columns.extend(
-        FEATURES
-            .iter()
-            .map(|feature| format!("typical_{}", feature.name)),
-    );
-    columns.extend(
-        FEATURES
-            .iter()
-            .map(|feature| format!("spread_{}", feature.name)),
-    );
-    columns.extend(
-        [
-            "target",
-            "latest",
-            "previous",
-            "refused_tracks",
-            "heard_tracks",
-        ]
-        .map(ToOwned::to_owned),
-    );
-    columns
+fn listener_struct(facts: &[Fact]) -> String {
+    let figures = per_feature(|Feature { name, .. }| {
+        format!("'typical_{name}', typical_{name}, 'spread_{name}', spread_{name}")
+    });
+    let facts: String = facts
+        .iter()
+        .flat_map(|fact| {
+            fact.columns
+                .iter()
+                .map(|column| format!(", '{column}', {column}"))
+        })
+        .collect();
+    format!("named_struct('user_id', user_id, {figures}{facts})")
 }
 
-fn track_columns() -> Vec<String> {
-    let mut columns = ["track_id", "track_name", "artist", "is_candidate"]
-        .map(ToOwned::to_owned)
-        .to_vec();
-    columns.extend(FEATURES.iter().map(|feature| feature.name.to_owned()));
-    columns
+fn track_struct() -> String {
+    let features = per_feature(|Feature { name, .. }| format!("'{name}', {name}"));
+    format!(
+        "named_struct('track_id', track_id, 'track_name', track_name, 'artist', artist, \
+         'is_candidate', is_candidate, {features})"
+    )
 }

@@ -1,13 +1,15 @@
 //! The coach's caps: what `gold.coach_policy` allows, as hard limits on every track.
 //!
-//! A cap that is missing, `NULL`, doubled, negative or not a number allows nothing: never an unlimited step. The
-//! tempo cap compares beats per minute as they are: half and double time do not count as the same tempo, so that a
-//! cap can be audited from `tempo_delta_pct` alone.
+//! A cap that is missing, `NULL`, doubled, negative or not a number allows nothing: never an unlimited step. One that the
+//! coach does not know is an error. The tempo cap compares beats per minute as they are: half and double time do not
+//! count as the same tempo, so that a cap can be audited from `tempo_delta_pct` alone.
+
+use datafusion::common::{Result, exec_err};
 
 use super::profile::{ENERGY, LOUDNESS, N_FEATURES, TEMPO, VALENCE};
 
-/// The rows that `gold.coach_policy` must have, in the order of [`Caps::from_values`].
-pub(super) const POLICY: [&str; 12] = [
+/// The rows that `gold.coach_policy` must have.
+const POLICY: [&str; 12] = [
     "pace",
     "pace_min",
     "pace_max",
@@ -85,35 +87,58 @@ pub(super) struct Deltas {
 }
 
 impl Deltas {
-    pub(super) fn between(typical: &[f64; N_FEATURES], track: &[f64; N_FEATURES]) -> Self {
+    /// `track` gives a track's features by their position.
+    pub(super) fn between(typical: &[f64; N_FEATURES], track: impl Fn(usize) -> f64) -> Self {
         Self {
-            valence: track[VALENCE] - typical[VALENCE],
-            energy: track[ENERGY] - typical[ENERGY],
-            tempo_pct: 100.0 * (track[TEMPO] / typical[TEMPO] - 1.0),
-            loudness: track[LOUDNESS] - typical[LOUDNESS],
+            valence: track(VALENCE) - typical[VALENCE],
+            energy: track(ENERGY) - typical[ENERGY],
+            tempo_pct: 100.0 * (track(TEMPO) / typical[TEMPO] - 1.0),
+            loudness: track(LOUDNESS) - typical[LOUDNESS],
         }
     }
 }
 
 impl Caps {
-    /// Reads the policy's values in the order of [`POLICY`]; `None` where one is unusable.
-    pub(super) fn from_values(values: &[Option<f64>; POLICY.len()]) -> Option<Self> {
-        let usable = |value: &f64| value.is_finite() && *value >= 0.0;
-        let value = |at: usize| values[at].filter(usable);
-        let share = |at: usize| value(at).filter(|share| *share <= 1.0);
+    /// Reads names and values; `None` where one is unusable.
+    ///
+    /// # Errors
+    /// When there is a name that the coach does not know: it could not keep that cap.
+    pub(super) fn from_policy(rows: &[(String, Option<f64>)]) -> Result<Option<Self>> {
+        match rows
+            .iter()
+            .find(|(name, _)| !POLICY.contains(&name.as_str()))
+        {
+            Some((name, _)) => exec_err!(
+                "recommend: gold.coach_policy has '{name}', a cap that coach cannot keep, expected only {}",
+                POLICY.join(", ")
+            ),
+            None => Ok(Self::from_known_names(rows)),
+        }
+    }
+
+    fn from_known_names(rows: &[(String, Option<f64>)]) -> Option<Self> {
+        let value = |name: &str| {
+            let mut found = rows.iter().filter(|(known, _)| known == name);
+            let value = found
+                .next()?
+                .1
+                .filter(|value| value.is_finite() && *value >= 0.0);
+            value.filter(|_| found.next().is_none())
+        };
+        let share = |name| value(name).filter(|share| *share <= 1.0);
         // Both memories are applied where plays and answers are read; here they must only be there.
-        let (_skip_memory, _back_off_memory) = (value(10)?, value(11)?);
+        let (_, _) = (value("skip_memory")?, value("back_off_memory")?);
         Some(Self {
-            pace: value(0)?,
-            pace_min: value(1)?,
-            pace_max: value(2)?,
-            valence_drop: value(3)?,
-            valence_hold: value(4)?,
-            energy_step: value(5)?,
-            tempo_change_pct: value(6)?,
-            loudness_step: value(7)?,
-            match_percentile: share(8)?,
-            improvement_weight: share(9)?,
+            pace: value("pace")?,
+            pace_min: value("pace_min")?,
+            pace_max: value("pace_max")?,
+            valence_drop: value("valence_drop")?,
+            valence_hold: value("valence_hold")?,
+            energy_step: value("energy_step")?,
+            tempo_change_pct: value("tempo_change")?,
+            loudness_step: value("loudness_step")?,
+            match_percentile: share("match_percentile")?,
+            improvement_weight: share("improvement_weight")?,
         })
     }
 
@@ -190,41 +215,62 @@ impl ValenceStep {
 mod tests {
     use super::*;
 
-    const VALUES: [Option<f64>; 12] = [
-        Some(0.10),
-        Some(0.05),
-        Some(0.15),
-        Some(0.02),
-        Some(0.03),
-        Some(0.15),
-        Some(12.0),
-        Some(4.0),
-        Some(0.4),
-        Some(0.4),
-        Some(30.0),
-        Some(7.0),
-    ];
+    fn policy() -> Vec<(String, Option<f64>)> {
+        let values = [
+            0.10, 0.05, 0.15, 0.02, 0.03, 0.15, 12.0, 4.0, 0.4, 0.4, 30.0, 7.0,
+        ];
+        POLICY
+            .iter()
+            .zip(values)
+            .map(|(name, value)| ((*name).to_owned(), Some(value)))
+            .collect()
+    }
+
+    fn caps() -> Caps {
+        Caps::from_policy(&policy()).unwrap().unwrap()
+    }
 
     #[test]
     fn an_unusable_cap_allows_nothing() {
-        assert!(Caps::from_values(&VALUES).is_some());
-        for at in 0..VALUES.len() {
+        for at in 0..POLICY.len() {
             for broken in [None, Some(f64::NAN), Some(-0.01), Some(f64::INFINITY)] {
-                let mut values = VALUES;
-                values[at] = broken;
+                let mut rows = policy();
+                rows[at].1 = broken;
                 assert_eq!(
-                    Caps::from_values(&values),
+                    Caps::from_policy(&rows).unwrap(),
                     None,
                     "{} = {broken:?}",
                     POLICY[at]
                 );
             }
+            let mut rows = policy();
+            rows.push(rows[at].clone());
+            assert_eq!(
+                Caps::from_policy(&rows).unwrap(),
+                None,
+                "{} twice",
+                POLICY[at]
+            );
+            rows.retain(|(name, _)| name != POLICY[at]);
+            assert_eq!(Caps::from_policy(&rows).unwrap(), None, "no {}", POLICY[at]);
         }
+        assert_eq!(Caps::from_policy(&[]).unwrap(), None);
+    }
+
+    #[test]
+    fn an_unknown_cap_is_refused() {
+        let mut rows = policy();
+        rows.push(("energy_stepp".to_owned(), Some(0.1)));
+        let message = Caps::from_policy(&rows).unwrap_err().to_string();
+        assert!(
+            message.contains("gold.coach_policy has 'energy_stepp'"),
+            "{message}"
+        );
     }
 
     #[test]
     fn steps_shrink_with_answers_and_near_the_target() {
-        let caps = Caps::from_values(&VALUES).unwrap();
+        let caps = caps();
         let high = |target, back_off| caps.valence_step(None, 0.4, target, back_off).high;
         assert!((high(0.8, BackOff::None) - 0.10).abs() < 1e-12);
         assert!((high(0.8, BackOff::Half) - 0.05).abs() < 1e-12);
@@ -236,7 +282,7 @@ mod tests {
 
     #[test]
     fn improvement_is_progress_over_the_allowed_step() {
-        let caps = Caps::from_values(&VALUES).unwrap();
+        let caps = caps();
         let step = caps.valence_step(None, 0.4, 0.8, BackOff::None);
         assert!((step.improvement(0.05) - 0.5).abs() < 1e-12);
         assert!(step.improvement(-0.01).abs() < f64::EPSILON);

@@ -8,7 +8,10 @@ use arrow::array::{
 use arrow::datatypes::Float64Type;
 use datafusion::common::{Result, internal_err};
 
-use super::profile::{FEATURES, N_FEATURES};
+use super::{
+    caps::Deltas,
+    profile::{FEATURES, N_FEATURES, Profile},
+};
 
 /// Every track of the session; those that may be recommended have features.
 #[derive(Debug)]
@@ -22,11 +25,13 @@ pub(super) struct Catalogue {
     pub(super) columns: [Vec<f64>; N_FEATURES],
     /// The same number for the same artist and title; shape `[n_tracks]`.
     song: Vec<usize>,
+    /// Rows of the ids that listeners mention.
+    row_of: HashMap<String, usize>,
 }
 
 impl Catalogue {
-    /// Reads a list of structs, one for each track; no rows for `NULL`.
-    pub(super) fn read(tracks: &StructArray) -> Result<Self> {
+    /// Reads a list of structs, one for each track; `mentioned` are the ids that will be asked for.
+    pub(super) fn read(tracks: &StructArray, mentioned: &HashSet<&str>) -> Result<Self> {
         let is_candidate = boolean(tracks, "is_candidate")?;
         let candidates: Vec<usize> = (0..tracks.len())
             .filter(|row| is_candidate.value(*row))
@@ -42,6 +47,12 @@ impl Catalogue {
             text(tracks, "artist")?,
         );
         let song = number_songs(&track_id, &track_name, &artist);
+        let is_mentioned =
+            |row: &usize| !mentioned.is_empty() && mentioned.contains(track_id.value(*row));
+        let row_of = (0..track_id.len())
+            .filter(is_mentioned)
+            .map(|row| (track_id.value(row).to_owned(), row))
+            .collect();
         Ok(Self {
             track_id,
             track_name,
@@ -49,6 +60,7 @@ impl Catalogue {
             candidates,
             columns,
             song,
+            row_of,
         })
     }
 
@@ -58,6 +70,11 @@ impl Catalogue {
 
     pub(super) fn features(&self, candidate: usize) -> [f64; N_FEATURES] {
         std::array::from_fn(|feature| self.columns[feature][candidate])
+    }
+
+    /// How a candidate differs from a listener's typical values.
+    pub(super) fn deltas(&self, profile: &Profile, candidate: usize) -> Deltas {
+        Deltas::between(&profile.typical, |feature| self.columns[feature][candidate])
     }
 
     pub(super) fn track_id(&self, candidate: usize) -> &str {
@@ -78,21 +95,20 @@ impl Catalogue {
 
     /// The songs behind these tracks, under whatever id the catalogue has them.
     pub(super) fn songs_of(&self, track_ids: &HashSet<String>) -> HashSet<usize> {
-        self.rows_of(track_ids).map(|row| self.song[row]).collect()
+        track_ids
+            .iter()
+            .filter_map(|id| Some(self.song[*self.row_of.get(id)?]))
+            .collect()
     }
 
     /// The artists of these tracks, in lower case.
     pub(super) fn artists_of(&self, track_ids: &HashSet<String>) -> HashSet<String> {
-        self.rows_of(track_ids)
-            .filter_map(|row| present(&self.artist, row))
+        let artist = |id| present(&self.artist, *self.row_of.get(id)?);
+        track_ids
+            .iter()
+            .filter_map(artist)
             .map(str::to_lowercase)
             .collect()
-    }
-
-    fn rows_of<'a>(&'a self, track_ids: &'a HashSet<String>) -> impl Iterator<Item = usize> + 'a {
-        let wanted = !track_ids.is_empty();
-        let rows = if wanted { 0..self.track_id.len() } else { 0..0 };
-        rows.filter(|row| track_ids.contains(self.track_id.value(*row)))
     }
 }
 

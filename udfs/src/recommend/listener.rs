@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use arrow::array::{Array, AsArray, ListArray, StringArray, StructArray};
+use arrow::array::{Array, AsArray, Float64Array, ListArray, StringArray, StructArray};
 use datafusion::common::Result;
 
 use super::{
@@ -16,11 +16,11 @@ use super::{
 pub(super) struct Listeners {
     user_id: StringArray,
     profiles: Vec<Option<Profile>>,
-    targets: Vec<Option<f64>>,
-    latest: StringArray,
-    previous: StringArray,
-    refused: ListArray,
-    heard: ListArray,
+    targets: Option<Float64Array>,
+    latest: Option<StringArray>,
+    previous: Option<StringArray>,
+    refused: Option<ListArray>,
+    heard: Option<ListArray>,
 }
 
 impl Listeners {
@@ -33,11 +33,9 @@ impl Listeners {
                 .collect()
         };
         let (typical, spread) = (figures("typical")?, figures("spread")?);
-        let target = double(rows, "target")?;
         let profile = |row: usize| {
-            let is_known = |column: &arrow::array::Float64Array| {
-                column.is_valid(row) && column.value(row).is_finite()
-            };
+            let is_known =
+                |column: &Float64Array| column.is_valid(row) && column.value(row).is_finite();
             (typical.iter().all(is_known) && spread.iter().all(is_known)).then(|| Profile {
                 typical: std::array::from_fn::<_, N_FEATURES, _>(|feature| {
                     typical[feature].value(row)
@@ -50,11 +48,11 @@ impl Listeners {
         Ok(Self {
             user_id: text(rows, "user_id")?,
             profiles: (0..rows.len()).map(profile).collect(),
-            targets: target.iter().collect(),
-            latest: text(rows, "latest")?,
-            previous: text(rows, "previous")?,
-            refused: list(rows, "refused_tracks")?,
-            heard: list(rows, "heard_tracks")?,
+            targets: optional(rows, "target", double)?,
+            latest: optional(rows, "latest", text)?,
+            previous: optional(rows, "previous", text)?,
+            refused: optional(rows, "refused_tracks", list)?,
+            heard: optional(rows, "heard_tracks", list)?,
         })
     }
 
@@ -80,34 +78,65 @@ impl Listeners {
 
     /// The valence that the coach leads to.
     pub(super) fn target(&self, row: usize) -> Option<f64> {
-        self.targets[row]
+        self.targets
+            .as_ref()
+            .filter(|targets| targets.is_valid(row))
+            .map(|targets| targets.value(row))
     }
 
     pub(super) fn back_off(&self, row: usize) -> BackOff {
-        let answer =
-            |answers: &StringArray| answers.is_valid(row).then(|| answers.value(row).to_owned());
         BackOff::from_answers(
-            answer(&self.latest).as_deref(),
-            answer(&self.previous).as_deref(),
+            text_at(self.latest.as_ref(), row),
+            text_at(self.previous.as_ref(), row),
         )
     }
 
     /// Tracks that are not to be offered.
     pub(super) fn refused(&self, row: usize) -> HashSet<String> {
-        texts_at(&self.refused, row)
+        texts_at(self.refused.as_ref(), row)
+    }
+
+    /// Every track that some listener refused or heard.
+    pub(super) fn mentioned(&self) -> HashSet<&str> {
+        all_texts(self.refused.as_ref())
+            .chain(all_texts(self.heard.as_ref()))
+            .collect()
     }
 
     /// Tracks that were played, where the call asked for new artists only.
     pub(super) fn heard(&self, row: usize) -> HashSet<String> {
-        texts_at(&self.heard, row)
+        texts_at(self.heard.as_ref(), row)
     }
 }
 
-fn texts_at(lists: &ListArray, row: usize) -> HashSet<String> {
-    if lists.is_null(row) {
+/// A field that is only there where the mode or the call needs it.
+fn optional<T>(
+    rows: &StructArray,
+    name: &str,
+    read: impl Fn(&StructArray, &str) -> Result<T>,
+) -> Result<Option<T>> {
+    rows.column_by_name(name)
+        .map(|_| read(rows, name))
+        .transpose()
+}
+
+fn text_at(texts: Option<&StringArray>, row: usize) -> Option<&str> {
+    texts
+        .filter(|texts| texts.is_valid(row))
+        .map(|texts| texts.value(row))
+}
+
+fn texts_at(lists: Option<&ListArray>, row: usize) -> HashSet<String> {
+    let Some(lists) = lists.filter(|lists| lists.is_valid(row)) else {
         return HashSet::new();
-    }
+    };
     let texts = lists.value(row);
     let texts = texts.as_string_opt::<i32>().into_iter().flatten().flatten();
     texts.map(ToOwned::to_owned).collect()
+}
+
+/// Every text in a column of lists.
+fn all_texts(lists: Option<&ListArray>) -> impl Iterator<Item = &str> {
+    let texts = lists.and_then(|lists| lists.values().as_string_opt::<i32>());
+    texts.into_iter().flatten().flatten()
 }

@@ -23,8 +23,8 @@ use datafusion::{
 use super::{
     COLUMNS,
     call::Mode,
-    caps::{Caps, POLICY},
-    catalogue::{Catalogue, double, structs_at},
+    caps::Caps,
+    catalogue::{Catalogue, double, structs_at, text},
     listener::Listeners,
     ranking::{self, Coaching, Exclusions, Pick},
     reason,
@@ -117,6 +117,13 @@ impl Picking {
             text_at(whom, row)?,
             listeners.as_ref().map_or(0, Listeners::len),
         )?;
+        let mentioned = listeners
+            .as_ref()
+            .map(Listeners::mentioned)
+            .unwrap_or_default();
+        let catalogue = structs_at(tracks, row)?
+            .map(|rows| Catalogue::read(&rows, &mentioned))
+            .transpose()?;
         let pace = pace
             .as_primitive_opt::<Float64Type>()
             .filter(|pace| pace.is_valid(row));
@@ -132,9 +139,7 @@ impl Picking {
             pace: pace.map(|pace| pace.value(row)),
             label: text_at(label, row)?.to_owned(),
             listeners,
-            catalogue: structs_at(tracks, row)?
-                .map(|rows| Catalogue::read(&rows))
-                .transpose()?,
+            catalogue,
             caps: read_caps(policy, row)?,
         })
     }
@@ -163,8 +168,10 @@ impl Picking {
         let Some(profile) = listeners.profile(row) else {
             return;
         };
+        let refused = listeners.refused(row);
         let exclusions = Exclusions {
-            songs: catalogue.songs_of(&listeners.refused(row)),
+            songs: catalogue.songs_of(&refused),
+            track_ids: refused,
             artists: catalogue.artists_of(&listeners.heard(row)),
         };
         let mut write = |picks: &[Pick], reason: &dyn Fn(&Pick) -> String| {
@@ -227,19 +234,17 @@ fn check_pace(caps: &Caps, pace: f64) -> Result<()> {
     exec_err!("recommend: 'pace' must be from {least} to {most} (gold.coach_policy), got {pace}")
 }
 
+/// The caps of the policy's rows; `None` where there is no policy, as in mirror, or an unusable one.
 fn read_caps(policy: &ArrayRef, row: usize) -> Result<Option<Caps>> {
-    let Some(policy) = policy.as_struct_opt() else {
-        return internal_err!(
-            "{PICK_TRACKS}: the policy must be a struct, got {}",
-            policy.data_type()
-        );
-    };
-    let mut values = [None; POLICY.len()];
-    for (value, name) in values.iter_mut().zip(POLICY) {
-        let column = double(policy, name)?;
-        *value = column.is_valid(row).then(|| column.value(row));
+    if policy.data_type().is_null() {
+        return Ok(None);
     }
-    Ok(Caps::from_values(&values))
+    let Some(rows) = structs_at(policy, row)? else {
+        return Ok(None);
+    };
+    let (names, values) = (text(&rows, "name")?, double(&rows, "value")?);
+    let names = names.iter().map(|name| name.unwrap_or_default().to_owned());
+    Caps::from_policy(&names.zip(&values).collect::<Vec<_>>())
 }
 
 fn text_at(texts: &ArrayRef, row: usize) -> Result<&str> {

@@ -84,7 +84,13 @@ impl TableProvider for CallProvider {
         if limit.is_some() {
             plan = plan.limit(0, limit)?;
         }
-        state.create_physical_plan(&plan.build()?).await
+        // The statement's own optimiser goes over the whole plan, this part included, and some of its rules cannot
+        // go over a part twice (DataFusion 55: a hash join with a dynamic filter cannot be swapped).
+        SessionStateBuilder::new_from_existing(state.clone())
+            .with_physical_optimizer_rules(vec![])
+            .build()
+            .create_physical_plan(&plan.build()?)
+            .await
     }
 }
 

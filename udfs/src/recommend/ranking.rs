@@ -27,10 +27,20 @@ pub(super) struct Pick {
 /// What is not to be offered to a listener.
 #[derive(Debug, Default)]
 pub(super) struct Exclusions {
-    /// Songs as the catalogue numbers them.
+    pub(super) track_ids: HashSet<String>,
+    /// The same as songs, which may be there under other ids too.
     pub(super) songs: HashSet<usize>,
     /// Artists in lower case.
     pub(super) artists: HashSet<String>,
+}
+
+impl Exclusions {
+    fn cover(&self, catalogue: &Catalogue, candidate: usize) -> bool {
+        let is_known = |artist: &str| self.artists.contains(&artist.to_lowercase());
+        self.songs.contains(&catalogue.song(candidate))
+            || self.track_ids.contains(catalogue.track_id(candidate))
+            || (!self.artists.is_empty() && catalogue.artist(candidate).is_none_or(is_known))
+    }
 }
 
 /// What the coach needs beside the profile.
@@ -69,7 +79,7 @@ pub(super) fn mirror(
             score: scores[candidate],
             match_score: scores[candidate],
             improvement_score: None,
-            deltas: Deltas::between(&profile.typical, &catalogue.features(candidate)),
+            deltas: catalogue.deltas(profile, candidate),
         })
         .collect()
 }
@@ -85,7 +95,7 @@ pub(super) fn coach(
     let mut scores = profile.match_scores(&catalogue.columns, catalogue.n_candidates());
     let least_match = percentile(&scores, coaching.caps.match_percentile);
     let step = coaching.step(profile);
-    let deltas = |candidate| Deltas::between(&profile.typical, &catalogue.features(candidate));
+    let deltas = |candidate| catalogue.deltas(profile, candidate);
     let allowed: Vec<usize> = (0..scores.len())
         .filter(|candidate| {
             scores[*candidate] >= least_match && coaching.caps.allow(step, &deltas(*candidate))
@@ -167,12 +177,7 @@ fn distinct_songs(
 ) -> Vec<usize> {
     let mut seen = HashSet::new();
     let is_welcome = |candidate: &&usize| {
-        let is_excluded = exclusions.songs.contains(&catalogue.song(**candidate))
-            || (!exclusions.artists.is_empty()
-                && catalogue
-                    .artist(**candidate)
-                    .is_none_or(|artist| exclusions.artists.contains(&artist.to_lowercase())));
-        !is_excluded && seen.insert(catalogue.song(**candidate))
+        !exclusions.cover(catalogue, **candidate) && seen.insert(catalogue.song(**candidate))
     };
     ordered.iter().filter(is_welcome).take(k).copied().collect()
 }

@@ -3,8 +3,8 @@
 use arrow::{array::Array, util::pretty::pretty_format_batches};
 
 use crate::session::{
-    POLICY, USUAL, add_plays, add_track, integer, ladder, numbers, play, random_session, run,
-    session, texts, usual_with,
+    POLICY, USUAL, add_plays, add_tracks, error, integer, ladder, numbers, play, random_session,
+    run, rungs, session, texts, usual_with,
 };
 
 /// Every coach row that breaks a promise, computed by SQL of its own from the tables.
@@ -89,54 +89,63 @@ async fn coach_leads_one_step_and_mirror_stays() {
 
 #[tokio::test]
 async fn a_missing_null_or_double_cap_means_no_row() {
+    let ctx = ladder().await;
+    run(
+        &ctx,
+        "create table policy as select name, value from gold.coach_policy",
+    )
+    .await;
     for (name, _) in POLICY {
         for broken in [
-            format!("select * from full_policy where name <> '{name}'"),
-            format!(
-                "select name, case when name <> '{name}' then value end as value from full_policy"
-            ),
-            format!(
-                "select * from full_policy union all select * from full_policy where name = '{name}'"
-            ),
+            format!("select * from policy where name <> '{name}'"),
+            format!("select name, case when name <> '{name}' then value end as value from policy"),
+            format!("select * from policy union all select * from policy where name = '{name}'"),
         ] {
-            let ctx = ladder().await;
-            run(
-                &ctx,
-                "create table full_policy as select * from gold.coach_policy",
-            )
-            .await;
             run(&ctx, "drop table gold.coach_policy").await;
             run(&ctx, &format!("create table gold.coach_policy as {broken}")).await;
-            assert_eq!(
-                run(&ctx, "select * from recommend('coach')")
-                    .await
-                    .num_rows(),
-                0,
-                "{broken}"
-            );
-            assert!(
-                run(&ctx, "select * from recommend('mirror')")
-                    .await
-                    .num_rows()
-                    > 0
-            );
+            let coach = run(&ctx, "select * from recommend('coach')").await;
+            assert_eq!(coach.num_rows(), 0, "{broken}");
         }
     }
+    assert!(
+        run(&ctx, "select * from recommend('mirror')")
+            .await
+            .num_rows()
+            > 0
+    );
+}
+
+#[tokio::test]
+async fn a_cap_that_is_narrowed_holds_at_once() {
+    let ctx = ladder().await;
+    run(
+        &ctx,
+        "create table policy as select name, value from gold.coach_policy",
+    )
+    .await;
+    run(&ctx, "drop table gold.coach_policy").await;
+    run(
+        &ctx,
+        "create table gold.coach_policy as
+         select name, case when name = 'pace_max' then 0.06 else value end as value from policy",
+    )
+    .await;
+    let coach = run(&ctx, "select * from recommend('coach')").await;
+    let highest = numbers(&coach, "valence_delta")
+        .into_iter()
+        .fold(f64::MIN, f64::max);
+    assert!((highest - 0.06).abs() < 1e-6, "{highest}");
+    let message = error(&ctx, "select * from recommend('coach', pace => 0.1)").await;
+    assert!(
+        message
+            .contains("recommend: 'pace' must be from 0.05 to 0.06 (gold.coach_policy), got 0.1")
+    );
 }
 
 #[tokio::test]
 async fn at_the_target_the_coach_stays() {
     let ctx = session().await;
-    for step in 0..=20_u32 {
-        let valence = 0.30 + 0.01 * f64::from(step);
-        add_track(
-            &ctx,
-            &format!("v{step:02}"),
-            &format!("Artist {step}"),
-            usual_with(7, valence),
-        )
-        .await;
-    }
+    add_tracks(&ctx, &rungs()).await;
     let plays: Vec<String> = (0..8)
         .map(|day| play("anna", "v10", day, "completed", USUAL))
         .collect();

@@ -3,7 +3,7 @@
 use arrow::{array::AsArray, datatypes::Int64Type};
 
 use crate::session::{
-    FEATURES, USUAL, add_plays, add_track, ladder, numbers, play, random_session, run, session,
+    FEATURES, USUAL, add_plays, add_tracks, ladder, numbers, play, random_session, run, session,
     text, texts, usual_with,
 };
 
@@ -74,8 +74,8 @@ async fn new_artists_only_leaves_out_who_was_played() {
 #[tokio::test]
 async fn a_context_takes_the_profile_from_its_part_of_the_week() {
     let ctx = session().await;
-    add_track(&ctx, "calm", "A", usual_with(1, 0.2)).await;
-    add_track(&ctx, "lively", "B", usual_with(1, 0.9)).await;
+    let track = |id: &str, energy| (id.to_owned(), id.to_owned(), usual_with(1, energy));
+    add_tracks(&ctx, &[track("calm", 0.2), track("lively", 0.9)]).await;
     // Day 1 is a Tuesday morning, day 3 a Thursday evening in the tables' columns.
     let plays = [
         play("anna", "calm", 1, "completed", usual_with(1, 0.2)),
@@ -83,7 +83,7 @@ async fn a_context_takes_the_profile_from_its_part_of_the_week() {
     ];
     add_plays(&ctx, &plays).await;
     for (context, first) in [
-        ("tuesday morning", "calm"),
+        ("Tuesday morning", "calm"),
         ("evening", "lively"),
         ("Thursday", "lively"),
     ] {

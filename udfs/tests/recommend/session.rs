@@ -120,28 +120,22 @@ pub(crate) fn usual_with(at: usize, value: f64) -> [f64; 9] {
     features
 }
 
+/// Tracks that differ in valence only: `v00` at 0.30 to `v20` at 0.50.
+pub(crate) fn rungs() -> Vec<(String, String, [f64; 9])> {
+    let rung = |step: u32| {
+        let features = usual_with(7, 0.30 + 0.01 * f64::from(step));
+        (format!("v{step:02}"), format!("Artist {step}"), features)
+    };
+    (0..=20).map(rung).collect()
+}
+
 /// One listener at valence 0.40 (one play in five at 0.70, long ago) and a ladder of tracks above and below.
 pub(crate) async fn ladder() -> SessionContext {
     let ctx = session().await;
-    for step in 0..=20_u32 {
-        let valence = 0.30 + 0.01 * f64::from(step);
-        add_track(
-            &ctx,
-            &format!("v{step:02}"),
-            &format!("Artist {step}"),
-            usual_with(7, valence),
-        )
-        .await;
-    }
-    for other in 0..40_u32 {
-        add_track(
-            &ctx,
-            &format!("far{other}"),
-            "Far",
-            [0.1, 0.05, -30.0, 0.9, 0.9, 0.9, 0.9, 0.40, 60.0],
-        )
-        .await;
-    }
+    let far = [0.1, 0.05, -30.0, 0.9, 0.9, 0.9, 0.9, 0.40, 60.0];
+    let mut tracks = rungs();
+    tracks.extend((0..40).map(|other| (format!("far{other}"), "Far".to_owned(), far)));
+    add_tracks(&ctx, &tracks).await;
     let mut plays: Vec<String> = (0..8)
         .map(|day| play("anna", "v10", 300 + day, "completed", USUAL))
         .collect();
@@ -174,13 +168,12 @@ pub(crate) async fn session() -> SessionContext {
     ] {
         run(&ctx, &statement).await;
     }
-    for (name, value) in POLICY {
-        run(
-            &ctx,
-            &format!("insert into gold.coach_policy values ('{name}', {value:?}, '', '')"),
-        )
-        .await;
-    }
+    let caps = POLICY.map(|(name, value)| format!("('{name}', {value:?}, '', '')"));
+    run(
+        &ctx,
+        &format!("insert into gold.coach_policy values {}", caps.join(", ")),
+    )
+    .await;
     ctx
 }
 
@@ -195,24 +188,20 @@ pub(crate) fn plain_session() -> SessionContext {
     ctx
 }
 
-/// One analysed track.
-pub(crate) async fn add_track(
-    ctx: &SessionContext,
-    track_id: &str,
-    artist: &str,
-    features: [f64; 9],
-) {
+/// Analysed tracks: id, artist, features.
+pub(crate) async fn add_tracks(ctx: &SessionContext, tracks: &[(String, String, [f64; 9])]) {
+    let names = tracks
+        .iter()
+        .map(|(id, artist, _)| format!("('{id}', 'Song {id}', '{artist}')"));
+    let features = tracks
+        .iter()
+        .map(|(id, _, features)| format!("('{id}', true, {})", text(*features)));
+    let [names, features] =
+        [names.collect::<Vec<_>>(), features.collect()].map(|rows| rows.join(", "));
+    run(ctx, &format!("insert into silver.tracks values {names}")).await;
     run(
         ctx,
-        &format!("insert into silver.tracks values ('{track_id}', 'Song {track_id}', '{artist}')"),
-    )
-    .await;
-    run(
-        ctx,
-        &format!(
-            "insert into silver.track_features values ('{track_id}', true, {})",
-            text(features)
-        ),
+        &format!("insert into silver.track_features values {features}"),
     )
     .await;
 }

@@ -75,7 +75,7 @@ async fn wrong_calls_are_refused() {
     .await;
     assert_refused(
         "select local_time(now())",
-        "local_time: expected 2 arguments (timestamp, timezone), got 1",
+        "local_time: expected local_time(timestamp, timezone), got 1",
     )
     .await;
 }

@@ -118,10 +118,13 @@ async fn one(sql: &str) -> String {
 
 /// The message with which a query is refused before it runs.
 async fn refusal(sql: &str) -> String {
-    let ctx = session();
-    match ctx.sql(&format!("explain {sql}")).await {
+    match session().sql(sql).await {
         Err(error) => error.to_string(),
-        Ok(plan) => plan.collect().await.expect_err(sql).to_string(),
+        Ok(plan) => plan
+            .create_physical_plan()
+            .await
+            .expect_err(sql)
+            .to_string(),
     }
 }
 

@@ -97,7 +97,7 @@ async fn wrong_features_are_refused_while_planning() {
     .await;
     assert_refused(
         "select ml_predict('mood')",
-        "ml_predict: expected a model's name and its features",
+        "ml_predict: model 'mood' needs 2 features, got 0",
     )
     .await;
 }

@@ -104,12 +104,12 @@ async fn wrong_calls_are_refused() {
     .await;
     assert_refused(
         "select pearson(1)",
-        "pearson: expected 2 arguments (x, y), got 1",
+        "pearson: expected pearson(x, y), got 1 arguments",
     )
     .await;
     assert_refused(
         "select pearson_test(1, 2, 3, 4)",
-        "pearson_test: expected 2 or 3 arguments",
+        "expected pearson_test(x, y[, confidence]), got 4",
     )
     .await;
     assert_refused(

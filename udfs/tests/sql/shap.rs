@@ -1,5 +1,12 @@
 //! `shap_explain`.
 
+use datafusion::{
+    arrow::{array::AsArray, datatypes::Int64Type},
+    config::Dialect,
+    sql::parser::Statement,
+};
+use moodlake_udfs::expand_inputs;
+
 use crate::{assert_refused, one, rows, rows_in, session};
 
 const TRACKS: &str =
@@ -65,28 +72,55 @@ async fn the_largest_contributions_stay() {
 }
 
 #[tokio::test]
-async fn tables_ctes_and_joins_are_inputs() {
+async fn subqueries_ctes_and_joins_are_inputs() {
     let ctx = session();
     rows_in(
         &ctx,
         &format!("create table tracks as select * from {TRACKS}"),
     )
     .await;
-    assert_eq!(
-        rows_in(
-            &ctx,
-            "select count(*) from shap_explain(model => 'mood', input => tracks)"
-        )
-        .await,
-        ["4"]
-    );
-    assert_eq!(rows_in(&ctx, "select count(*) from SHAP_EXPLAIN('mood', public.tracks) as e where e.feature = 'energy'").await, ["2"]);
     let cte = "with few as (select * from tracks limit 1) select count(*) from shap_explain(model => 'mood', input => few)";
     assert_eq!(rows_in(&ctx, cte).await, ["2"]);
-    let join = "select max(e.value) from shap_explain(model => 'mood', input => (select a.track_id, a.valence, b.energy from tracks as a inner join tracks as b on a.track_id = b.track_id)) as e inner join tracks on tracks.track_id = e.track_id";
+    let upper = "select count(*) from SHAP_EXPLAIN('mood', (select * from tracks)) as e where e.feature = 'energy'";
+    assert_eq!(rows_in(&ctx, upper).await, ["2"]);
+    let join = "select max(e.value) from shap_explain(model => 'mood', input => (select a.track_id, a.valence, b.energy from tracks as a
+        inner join tracks as b on a.track_id = b.track_id)) as e inner join tracks on tracks.track_id = e.track_id";
     assert_eq!(rows_in(&ctx, join).await, ["0.9"]);
-    let inside = "select shap_explain.feature from shap_explain(model => 'mood', input => (select * from tracks order by track_id limit 1)) order by 1";
-    assert_eq!(rows_in(&ctx, inside).await, ["energy", "valence"]);
+    let sorted = "select shap_explain.feature from shap_explain(model => 'mood', input => (select * from tracks order by track_id limit 1)) order by 1";
+    assert_eq!(rows_in(&ctx, sorted).await, ["energy", "valence"]);
+}
+
+#[tokio::test]
+async fn a_tables_name_is_an_input_once_it_is_written_out() {
+    let ctx = session();
+    rows_in(
+        &ctx,
+        &format!("create table tracks as select * from {TRACKS}"),
+    )
+    .await;
+    let sql = "select count(*) from shap_explain(model => 'mood', input => tracks) where exists (select * from Shap_Explain('mood', public.tracks))";
+    let mut parsed = ctx
+        .state()
+        .sql_to_statement(sql, &Dialect::Generic)
+        .unwrap();
+    let Statement::Statement(statement) = &mut parsed else {
+        panic!("not SQL: {sql}")
+    };
+    expand_inputs(statement).unwrap();
+    let plan = ctx.state().statement_to_plan(parsed).await.unwrap();
+    let batches = ctx
+        .execute_logical_plan(plan)
+        .await
+        .unwrap()
+        .collect()
+        .await
+        .unwrap();
+    assert_eq!(batches[0].column(0).as_primitive::<Int64Type>().value(0), 4);
+    assert_refused(
+        sql,
+        "shap_explain: argument 'input' is a relation and 'tracks' is none",
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -136,7 +170,7 @@ async fn wrong_calls_are_refused_while_planning() {
         ),
         (
             "model => 'mood', input => 'tracks'",
-            "argument 'input' is a relation, write input => (SELECT …)",
+            "argument 'input' is a relation and ''tracks'' is none, write input => (SELECT …)",
         ),
         (
             "model => mood, input => (select 1)",
