@@ -8,6 +8,7 @@ use std::io::{self, ErrorKind};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use datafusion::common::runtime::SpawnedTask;
 
 use crate::error::{Error, Result};
 use crate::telemetry;
@@ -81,7 +82,7 @@ pub fn main() -> ExitCode {
         .map_err(Error::io("tokio runtime"));
     let outcome = runtime.and_then(|runtime| {
         // On a worker thread, whose stack is the large one.
-        let outcome = runtime.block_on(async { tokio::task::spawn(run(cli.command)).await });
+        let outcome = runtime.block_on(async { SpawnedTask::spawn(run(cli.command)).join().await });
         runtime.shutdown_background();
         outcome.map_err(|error| Error::Internal(error.to_string()))?
     });
@@ -118,7 +119,9 @@ fn complain(error: &Error) {
     while let Some(source) = cause {
         let message = source.to_string();
         if !said.contains(&message) && !message.contains(&said) {
-            text.push_str(&format!("  caused by: {message}\n"));
+            text.push_str("  caused by: ");
+            text.push_str(&message);
+            text.push('\n');
         }
         said = message;
         cause = source.source();

@@ -111,14 +111,25 @@ impl Engine {
     }
 
     pub(crate) fn remember_models(&self, models: Arc<Models>) {
-        *self.0.models.write().unwrap_or_else(PoisonError::into_inner) = models;
+        *self
+            .0
+            .models
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = models;
     }
 
     fn scope_of(&self, models: Arc<Models>) -> Scope {
-        let base = models.session.get_or_init(|| self.base_session(&models.source)).clone();
+        let base = models
+            .session
+            .get_or_init(|| self.base_session(&models.source))
+            .clone();
         let catalog = StatementCatalog::new(Arc::clone(&self.0.lake), base, models.objects.clone());
         let state = catalog.session();
-        Scope { catalog, models, state }
+        Scope {
+            catalog,
+            models,
+            state,
+        }
     }
 
     /// A session with every function, and without a catalogue.
@@ -144,7 +155,10 @@ impl Engine {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "sessions are built here and nowhere else")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "sessions are built here and nowhere else"
+)]
 fn session_context(state: SessionState) -> datafusion::prelude::SessionContext {
     datafusion::prelude::SessionContext::new_with_state(state)
 }

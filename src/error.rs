@@ -104,9 +104,9 @@ impl From<Error> for Status {
 
 fn datafusion_code(error: &DataFusionError) -> Code {
     match error.find_root() {
-        DataFusionError::External(inner) => {
-            inner.downcast_ref::<Error>().map_or(Code::Internal, Error::code)
-        }
+        DataFusionError::External(inner) => inner
+            .downcast_ref::<Error>()
+            .map_or(Code::Internal, Error::code),
         DataFusionError::ResourcesExhausted(_) => Code::ResourceExhausted,
         DataFusionError::NotImplemented(_) => Code::Unimplemented,
         DataFusionError::Internal(_)

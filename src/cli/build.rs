@@ -26,6 +26,10 @@ wrong. A check with rows fails the build unless it says '-- severity: warn'.";
 /// The arguments of `build`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub(super) struct Arguments {
     /// The folder of scripts [default: ./sql where it exists, else the scripts in this program]
     #[arg(value_name = "SQL_DIR")]

@@ -65,9 +65,10 @@ pub(super) async fn run(arguments: Arguments) -> Result<Verdict> {
     let dir = arguments.folder.path();
     let progress = Progress::new();
     // Before the work, so that a port that is taken does not show only after it.
-    let listener = match arguments.serve {
-        true => Some(server::bind(LISTEN).await?),
-        false => None,
+    let listener = if arguments.serve {
+        Some(server::bind(LISTEN).await?)
+    } else {
+        None
     };
     let input = gather(progress, &dir, &arguments)?;
     let engine = open(&dir, FileAccess::Under(Vec::new())).await?;

@@ -1,9 +1,10 @@
 //! Rows on standard output: as a table, as CSV or as JSON.
 
 use std::io::{self, BufWriter, Write};
+use std::sync::Arc;
 
 use arrow::array::{Array, RecordBatch};
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::json::ArrayWriter;
 use arrow::json::writer::{JsonArray, WriterBuilder};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -116,7 +117,7 @@ enum Cells<'a> {
 
 impl<'a> Cells<'a> {
     fn new(column: &'a dyn Array, options: &FormatOptions<'a>) -> Result<Self> {
-        if is_nested(column.data_type()) {
+        if column.data_type().is_nested() {
             return Ok(Self::Json(json_values(column)?));
         }
         Ok(Self::Plain(ArrayFormatter::try_new(column, options)?))
@@ -130,14 +131,10 @@ impl<'a> Cells<'a> {
     }
 }
 
-fn is_nested(kind: &DataType) -> bool {
-    kind.is_nested()
-}
-
 /// Each value as JSON, empty for nulls.
 fn json_values(column: &dyn Array) -> Result<Vec<String>> {
-    let field = arrow::datatypes::Field::new("value", column.data_type().clone(), true);
-    let schema = std::sync::Arc::new(arrow::datatypes::Schema::new(vec![field]));
+    let field = Field::new("value", column.data_type().clone(), true);
+    let schema = Arc::new(Schema::new(vec![field]));
     let batch = RecordBatch::try_new(schema, vec![column.slice(0, column.len())])?;
     let mut writer = ArrayWriter::new(Vec::new());
     writer.write(&batch)?;
@@ -184,13 +181,11 @@ fn csv_error(error: csv::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use arrow::array::{
         ArrayRef, BooleanArray, Float64Array, Int32Array, StringArray, StructArray,
         TimestampMicrosecondArray,
     };
-    use arrow::datatypes::{Field, Int32Type};
+    use arrow::datatypes::{DataType, Int32Type};
 
     use super::*;
 

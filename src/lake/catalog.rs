@@ -8,9 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use datafusion::{
-    catalog::{
-        CatalogProvider, CatalogProviderList, MemTable, SchemaProvider, TableProvider,
-    },
+    catalog::{CatalogProvider, CatalogProviderList, MemTable, SchemaProvider, TableProvider},
     common::{Result as DataFusionResult, plan_err},
     datasource::ViewTable,
     execution::{SessionState, session_state::SessionStateBuilder},
@@ -18,8 +16,7 @@ use datafusion::{
 };
 
 use super::{
-    CATALOG, Lake, SCHEMAS, TableName,
-    scan,
+    CATALOG, Lake, SCHEMAS, TableName, scan,
     snapshot::Snapshot,
     system_tables::{self, Object},
 };
@@ -63,13 +60,18 @@ impl StatementCatalog {
     #[must_use]
     pub fn session(&self) -> SessionState {
         let state = SessionStateBuilder::new_from_existing(self.base.clone());
-        state.with_catalog_list(Arc::new(CatalogList(self.this.upgrade()))).build()
+        state
+            .with_catalog_list(Arc::new(CatalogList(self.this.upgrade())))
+            .build()
     }
 
     /// The state of each table that the statement has read so far.
     #[must_use]
     pub fn states(&self) -> BTreeMap<String, String> {
-        self.states.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.states
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Takes the newest snapshot of a table now, so that it counts as read. Tables that do not exist are left to the planner.
@@ -83,7 +85,12 @@ impl StatementCatalog {
 
     async fn provider(&self, schema: &str, table: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         let key = format!("{schema}.{table}");
-        if let Some(known) = self.seen.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+        if let Some(known) = self
+            .seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&key)
+        {
             return Ok(Some(Arc::clone(known)));
         }
         let Some(provider) = self.make_provider(schema, table).await? else {
@@ -93,19 +100,30 @@ impl StatementCatalog {
         Ok(Some(Arc::clone(seen.entry(key).or_insert(provider))))
     }
 
-    async fn make_provider(&self, schema: &str, table: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+    async fn make_provider(
+        &self,
+        schema: &str,
+        table: &str,
+    ) -> Result<Option<Arc<dyn TableProvider>>> {
         if schema == "system" && table == system_tables::TABLES {
             let mut objects = self.lake.objects().await?;
             objects.extend(self.models.iter().cloned());
             let batch = system_tables::batch(&objects)?;
-            return Ok(Some(Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch]])?)));
+            return Ok(Some(Arc::new(MemTable::try_new(
+                batch.schema(),
+                vec![vec![batch]],
+            )?)));
         }
         if let Some((table, version)) = split_version(table) {
             let name = TableName::new(schema, table)?;
-            let Some(snapshot) = self.lake.at_version(&name, version).await? else { return Ok(None) };
+            let Some(snapshot) = self.lake.at_version(&name, version).await? else {
+                return Ok(None);
+            };
             return Ok(Some(scan::provider(snapshot).await?));
         }
-        let Ok(name) = TableName::new(schema, table) else { return Ok(None) };
+        let Ok(name) = TableName::new(schema, table) else {
+            return Ok(None);
+        };
         if let Some(snapshot) = self.lake.latest(&name).await? {
             self.record(&snapshot);
             return Ok(Some(scan::provider(snapshot).await?));
@@ -121,24 +139,43 @@ impl StatementCatalog {
         states.insert(snapshot.name.to_string(), snapshot.state().to_string());
     }
 
-    async fn plan_view(&self, name: &TableName, query: String) -> DataFusionResult<Arc<dyn TableProvider>> {
+    async fn plan_view(
+        &self,
+        name: &TableName,
+        query: String,
+    ) -> DataFusionResult<Arc<dyn TableProvider>> {
         if self.depth >= VIEW_DEPTH {
-            return plan_err!("view '{name}' names itself, or views are nested more than {VIEW_DEPTH} deep");
+            return plan_err!(
+                "view '{name}' names itself, or views are nested more than {VIEW_DEPTH} deep"
+            );
         }
         let nested = Arc::new_cyclic(|this| Self {
             lake: Arc::clone(&self.lake),
             base: self.base.clone(),
             models: Vec::new(),
-            seen: Mutex::new(self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()),
+            seen: Mutex::new(
+                self.seen
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .clone(),
+            ),
             states: Mutex::default(),
             depth: self.depth + 1,
             this: this.clone(),
         });
         let plan = Box::pin(nested.session().create_logical_plan(&query)).await;
         let plan = plan.map_err(|error| error.context(format!("in view '{name}'")))?;
-        self.states.lock().unwrap_or_else(PoisonError::into_inner).extend(nested.states());
+        self.states
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(nested.states());
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        for (key, provider) in nested.seen.lock().unwrap_or_else(PoisonError::into_inner).drain() {
+        for (key, provider) in nested
+            .seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .drain()
+        {
             seen.entry(key).or_insert(provider);
         }
         Ok(Arc::new(ViewTable::new(plan, Some(query))))
@@ -161,7 +198,11 @@ pub(crate) fn versioned(table: &str, version: u64) -> String {
 struct CatalogList(Option<Arc<StatementCatalog>>);
 
 impl CatalogProviderList for CatalogList {
-    fn register_catalog(&self, _name: String, _catalog: Arc<dyn CatalogProvider>) -> Option<Arc<dyn CatalogProvider>> {
+    fn register_catalog(
+        &self,
+        _name: String,
+        _catalog: Arc<dyn CatalogProvider>,
+    ) -> Option<Arc<dyn CatalogProvider>> {
         None
     }
 
@@ -180,11 +221,17 @@ struct Catalog(Arc<StatementCatalog>);
 
 impl CatalogProvider for Catalog {
     fn schema_names(&self) -> Vec<String> {
-        self.0.lake.schemas().unwrap_or_else(|_| SCHEMAS.map(str::to_string).to_vec())
+        self.0
+            .lake
+            .schemas()
+            .unwrap_or_else(|_| SCHEMAS.map(str::to_string).to_vec())
     }
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
-        Some(Arc::new(LakeSchema { catalog: Arc::clone(&self.0), name: name.to_string() }))
+        Some(Arc::new(LakeSchema {
+            catalog: Arc::clone(&self.0),
+            name: name.to_string(),
+        }))
     }
 }
 
@@ -222,9 +269,10 @@ impl SchemaProvider for LakeSchema {
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        let Ok(table) = TableName::new(&self.name, name) else { return false };
+        let Ok(table) = TableName::new(&self.name, name) else {
+            return false;
+        };
         let lake = &self.catalog.lake;
         lake.has_table(&table) || matches!(lake.view(&table), Ok(Some(_)))
     }
 }
-

@@ -38,7 +38,9 @@ impl Constraints {
     pub(super) fn of(snapshot: &Snapshot, state: &SessionState) -> Result<Self> {
         let schema = snapshot.schema();
         let fields = schema.fields().iter();
-        let not_null = fields.filter(|field| !field.is_nullable()).map(|field| field.name().clone());
+        let not_null = fields
+            .filter(|field| !field.is_nullable())
+            .map(|field| field.name().clone());
         let table_state = snapshot.table.snapshot();
         let table_state = table_state.map_err(|error| lake_error(&snapshot.name, error))?;
         let df_schema = DFSchema::try_from(Arc::clone(schema))?;
@@ -50,10 +52,18 @@ impl Constraints {
             .map(|(name, sql)| {
                 let expression = state.create_logical_expr(sql, &df_schema)?;
                 let expression = state.create_physical_expr(expression, &df_schema)?;
-                Ok(Check { name: name.to_string(), sql: sql.clone(), expression })
+                Ok(Check {
+                    name: name.to_string(),
+                    sql: sql.clone(),
+                    expression,
+                })
             })
             .collect::<Result<_>>()?;
-        Ok(Self { table: snapshot.name.clone(), not_null: not_null.collect(), checks })
+        Ok(Self {
+            table: snapshot.name.clone(),
+            not_null: not_null.collect(),
+            checks,
+        })
     }
 
     /// The same rows, ending in an error at the first one that breaks a constraint.
@@ -72,14 +82,19 @@ impl Constraints {
 
     fn check(&self, batch: &RecordBatch) -> DataFusionResult<()> {
         for column in &self.not_null {
-            let Some(values) = batch.column_by_name(column) else { continue };
+            let Some(values) = batch.column_by_name(column) else {
+                continue;
+            };
             let first_null = (0..batch.num_rows()).find(|row| values.is_null(*row));
             if let Some(row) = first_null.filter(|_| values.null_count() > 0) {
                 return Err(self.broken(&format!("NOT NULL of column '{column}'"), batch, row));
             }
         }
         for check in &self.checks {
-            let holds = check.expression.evaluate(batch)?.into_array(batch.num_rows())?;
+            let holds = check
+                .expression
+                .evaluate(batch)?
+                .into_array(batch.num_rows())?;
             let holds = as_boolean_array(&holds)?;
             let broken = (0..holds.len()).find(|row| holds.is_null(*row) || !holds.value(*row));
             if let Some(row) = broken {
@@ -90,7 +105,12 @@ impl Constraints {
         Ok(())
     }
 
-    fn broken(&self, constraint: &str, batch: &RecordBatch, row: usize) -> datafusion::error::DataFusionError {
+    fn broken(
+        &self,
+        constraint: &str,
+        batch: &RecordBatch,
+        row: usize,
+    ) -> datafusion::error::DataFusionError {
         let table = &self.table;
         Error::Constraint(format!(
             "{table}: {constraint} is broken by the row {}; nothing was written",
@@ -102,12 +122,21 @@ impl Constraints {
 
 /// The table's constraints as messages name them.
 pub(super) fn names(snapshot: &Snapshot) -> Vec<String> {
-    let required = snapshot.schema().fields().iter().filter(|field| !field.is_nullable());
-    let mut names: Vec<String> = required.map(|field| format!("NOT NULL of column '{}'", field.name())).collect();
+    let required = snapshot
+        .schema()
+        .fields()
+        .iter()
+        .filter(|field| !field.is_nullable());
+    let mut names: Vec<String> = required
+        .map(|field| format!("NOT NULL of column '{}'", field.name()))
+        .collect();
     if let Ok(state) = snapshot.table.snapshot() {
         let checks = state.metadata().configuration().iter();
         names.extend(checks.filter_map(|(key, sql)| {
-            Some(format!("constraint '{}' ({sql})", key.strip_prefix("delta.constraints.")?))
+            Some(format!(
+                "constraint '{}' ({sql})",
+                key.strip_prefix("delta.constraints.")?
+            ))
         }));
     }
     names
@@ -117,12 +146,18 @@ pub(super) fn names(snapshot: &Snapshot) -> Vec<String> {
 fn describe_row(batch: &RecordBatch, row: usize) -> String {
     let options = FormatOptions::default().with_null("null");
     let schema = batch.schema();
-    let values = schema.fields().iter().zip(batch.columns()).map(|(field, column)| {
-        let shown = ArrayFormatter::try_new(column.as_ref(), &options)
-            .map_or_else(|_| "?".to_string(), |formatter| formatter.value(row).to_string());
-        let cut: String = shown.chars().take(SHOWN_VALUE_CHARS).collect();
-        let ellipsis = if cut.len() < shown.len() { "…" } else { "" };
-        format!("{}: {cut}{ellipsis}", field.name())
-    });
+    let values = schema
+        .fields()
+        .iter()
+        .zip(batch.columns())
+        .map(|(field, column)| {
+            let shown = ArrayFormatter::try_new(column.as_ref(), &options).map_or_else(
+                |_| "?".to_string(),
+                |formatter| formatter.value(row).to_string(),
+            );
+            let cut: String = shown.chars().take(SHOWN_VALUE_CHARS).collect();
+            let ellipsis = if cut.len() < shown.len() { "…" } else { "" };
+            format!("{}: {cut}{ellipsis}", field.name())
+        });
     format!("{{{}}}", values.collect::<Vec<_>>().join(", "))
 }

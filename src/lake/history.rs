@@ -29,7 +29,10 @@ pub struct CommitNote {
 
 impl CommitNote {
     pub(super) fn properties(&self) -> CommitProperties {
-        let reads = self.reads.iter().map(|(name, state)| (name.clone(), Value::from(state.clone())));
+        let reads = self
+            .reads
+            .iter()
+            .map(|(name, state)| (name.clone(), Value::from(state.clone())));
         let mut metadata = vec![(READS_KEY.to_string(), Value::Object(reads.collect()))];
         if let Some(statement) = &self.statement {
             metadata.push((STATEMENT_KEY.to_string(), Value::from(statement.clone())));
@@ -46,7 +49,10 @@ impl CommitNote {
         let text = |value: &Value| value.as_str().map(str::to_string);
         Some(Self {
             statement: commit.info.get(STATEMENT_KEY).and_then(text),
-            reads: reads.iter().filter_map(|(name, state)| Some((name.clone(), text(state)?))).collect(),
+            reads: reads
+                .iter()
+                .filter_map(|(name, state)| Some((name.clone(), text(state)?)))
+                .collect(),
         })
     }
 }
@@ -56,8 +62,10 @@ impl Snapshot {
     pub(super) async fn note(&self) -> Result<&CommitNote> {
         let read = || async {
             let mut commits = self.table.history(Some(NOTE_DEPTH));
-            while let Some(commit) =
-                commits.try_next().await.map_err(|error| lake_error(&self.name, error))?
+            while let Some(commit) = commits
+                .try_next()
+                .await
+                .map_err(|error| lake_error(&self.name, error))?
             {
                 if let Some(note) = CommitNote::of(&commit) {
                     return Ok(note);
@@ -74,7 +82,11 @@ pub(crate) fn history_schema() -> SchemaRef {
     let text = |name: &str| Field::new(name, DataType::Utf8, true);
     Arc::new(Schema::new(vec![
         Field::new("version", DataType::Int64, false),
-        Field::new("timestamp", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), true),
+        Field::new(
+            "timestamp",
+            DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            true,
+        ),
         text("operation"),
         text("operation_parameters"),
         text("statement"),
@@ -125,8 +137,14 @@ fn history_batch(newest: u64, commits: &[CommitInfo]) -> Result<RecordBatch> {
             builder.append_option(value);
         }
     }
-    let mut columns: Vec<arrow::array::ArrayRef> =
-        vec![Arc::new(versions.finish()), Arc::new(times.finish().with_timezone("UTC"))];
-    columns.extend(texts.iter_mut().map(|builder| Arc::new(builder.finish()) as _));
+    let mut columns: Vec<arrow::array::ArrayRef> = vec![
+        Arc::new(versions.finish()),
+        Arc::new(times.finish().with_timezone("UTC")),
+    ];
+    columns.extend(
+        texts
+            .iter_mut()
+            .map(|builder| Arc::new(builder.finish()) as _),
+    );
     Ok(RecordBatch::try_new(history_schema(), columns)?)
 }

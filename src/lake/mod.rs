@@ -29,8 +29,8 @@ use url::Url;
 
 pub use catalog::StatementCatalog;
 pub(crate) use catalog::versioned;
-pub use system_tables::Object;
 pub use history::CommitNote;
+pub use system_tables::Object;
 pub(crate) use write::one_shot_plan;
 pub use write::{Disposition, NewTable};
 
@@ -171,7 +171,10 @@ impl Lake {
     /// # Errors
     /// Those of opening the table.
     pub async fn state(&self, name: &TableName) -> Result<Option<String>> {
-        Ok(self.latest(name).await?.map(|snapshot| snapshot.state().to_string()))
+        Ok(self
+            .latest(name)
+            .await?
+            .map(|snapshot| snapshot.state().to_string()))
     }
 
     /// Moves a table aside, into a hidden folder from where it can be brought back or vacuumed.
@@ -213,18 +216,27 @@ impl Lake {
 
     fn remember(&self, name: &TableName, table: DeltaTable) -> Result<Arc<Snapshot>> {
         let snapshot = Arc::new(Snapshot::new(name.clone(), table)?);
-        let mut snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut snapshots = self
+            .snapshots
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         snapshots.insert(name.clone(), Arc::clone(&snapshot));
         Ok(snapshot)
     }
 
     fn recall(&self, name: &TableName) -> Option<Arc<Snapshot>> {
-        let snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
+        let snapshots = self
+            .snapshots
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         snapshots.get(name).cloned()
     }
 
     fn forget(&self, name: &TableName) {
-        let mut snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut snapshots = self
+            .snapshots
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         snapshots.remove(name);
     }
 }

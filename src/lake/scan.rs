@@ -13,8 +13,8 @@ use async_trait::async_trait;
 use datafusion::{
     catalog::{Session, TableProvider},
     common::{
-        ColumnStatistics, DataFusionError, Result, ScalarValue, Statistics, config::TableParquetOptions,
-        stats::Precision,
+        ColumnStatistics, DataFusionError, Result, ScalarValue, Statistics,
+        config::TableParquetOptions, stats::Precision,
     },
     datasource::{
         file_format::parquet::transform_schema_to_view,
@@ -58,10 +58,20 @@ pub(super) async fn provider(snapshot: Arc<Snapshot>) -> Result<Arc<dyn TablePro
 }
 
 fn needs_delta_reader(snapshot: &Snapshot) -> Result<bool> {
-    let state = snapshot.table.snapshot().map_err(|error| lake_error(&snapshot.name, error))?;
-    let mapping = state.metadata().configuration().get("delta.columnMapping.mode");
+    let state = snapshot
+        .table
+        .snapshot()
+        .map_err(|error| lake_error(&snapshot.name, error))?;
+    let mapping = state
+        .metadata()
+        .configuration()
+        .get("delta.columnMapping.mode");
     let is_mapped = mapping.is_some_and(|mode| mode != "none");
-    Ok(is_mapped || state.log_data().iter().any(|file| file.deletion_vector_descriptor().is_some()))
+    Ok(is_mapped
+        || state
+            .log_data()
+            .iter()
+            .any(|file| file.deletion_vector_descriptor().is_some()))
 }
 
 #[async_trait]
@@ -74,7 +84,10 @@ impl TableProvider for SnapshotScan {
         TableType::Base
     }
 
-    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
         Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
     }
 
@@ -87,20 +100,28 @@ impl TableProvider for SnapshotScan {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let scan = self.scan_files()?;
         if scan.files.is_empty() {
-            let schema = projection.map_or(Ok(Arc::clone(&self.schema)), |columns| self.schema.project(columns).map(Arc::new))?;
+            let schema = projection.map_or(Ok(Arc::clone(&self.schema)), |columns| {
+                self.schema.project(columns).map(Arc::new)
+            })?;
             return Ok(Arc::new(EmptyExec::new(schema)));
         }
         let mut parquet = session.config_options().execution.parquet.clone();
         parquet.pushdown_filters = true;
-        let source = ParquetSource::new(scan.table_schema.clone())
-            .with_table_parquet_options(TableParquetOptions { global: parquet, ..Default::default() });
-        let groups = FileGroup::new(scan.files.clone()).split_files(session.config().target_partitions());
-        let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
-            .with_file_groups(groups)
-            .with_statistics(scan.statistics.clone())
-            .with_projection_indices(Some(self.scan_columns(scan, projection)?))?
-            .with_limit(limit)
-            .build();
+        let source = ParquetSource::new(scan.table_schema.clone()).with_table_parquet_options(
+            TableParquetOptions {
+                global: parquet,
+                ..Default::default()
+            },
+        );
+        let groups =
+            FileGroup::new(scan.files.clone()).split_files(session.config().target_partitions());
+        let config =
+            FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
+                .with_file_groups(groups)
+                .with_statistics(scan.statistics.clone())
+                .with_projection_indices(Some(self.scan_columns(scan, projection)?))?
+                .with_limit(limit)
+                .build();
         Ok(DataSourceExec::from_data_source(config))
     }
 }
@@ -119,11 +140,18 @@ impl SnapshotScan {
     }
 
     /// The scan has partition columns last; the table has them where it was told.
-    fn scan_columns(&self, scan: &ScanFiles, projection: Option<&Vec<usize>>) -> Result<Vec<usize>> {
+    fn scan_columns(
+        &self,
+        scan: &ScanFiles,
+        projection: Option<&Vec<usize>>,
+    ) -> Result<Vec<usize>> {
         let stored = scan.table_schema.table_schema();
         let all: Vec<usize> = (0..self.schema.fields().len()).collect();
         let wanted = projection.unwrap_or(&all);
-        wanted.iter().map(|at| Ok(stored.index_of(self.schema.field(*at).name())?)).collect()
+        wanted
+            .iter()
+            .map(|at| Ok(stored.index_of(self.schema.field(*at).name())?))
+            .collect()
     }
 }
 
@@ -131,13 +159,20 @@ impl ScanFiles {
     fn of(snapshot: &Snapshot, schema: &Schema) -> Result<Self> {
         let partitions = snapshot.partition_columns();
         let is_partition = |field: &&Arc<Field>| partitions.contains(field.name());
-        let stored: Vec<_> = schema.fields().iter().filter(|field| !is_partition(field)).cloned().collect();
+        let stored: Vec<_> = schema
+            .fields()
+            .iter()
+            .filter(|field| !is_partition(field))
+            .cloned()
+            .collect();
         let keys = partitions
             .iter()
             .map(|name| Ok(Arc::new(schema.field_with_name(name)?.clone())))
             .collect::<Result<Vec<_>>>()?;
         let stored = Arc::new(Schema::new(stored));
-        let table_schema = TableSchema::builder(stored).with_table_partition_cols(keys).build();
+        let table_schema = TableSchema::builder(stored)
+            .with_table_partition_cols(keys)
+            .build();
 
         let root = Path::from_url_path(snapshot.table.table_url().path())
             .map_err(|error| DataFusionError::External(Box::new(error)))?;
@@ -146,13 +181,27 @@ impl ScanFiles {
         let actions = state.add_actions_table(true).map_err(failed)?;
         let files = (0..)
             .zip(state.log_data().iter())
-            .map(|(row, file)| partitioned_file(&root, &file, &LogRow { actions: &actions, row }, &table_schema))
+            .map(|(row, file)| {
+                partitioned_file(
+                    &root,
+                    &file,
+                    &LogRow {
+                        actions: &actions,
+                        row,
+                    },
+                    &table_schema,
+                )
+            })
             .collect::<Result<Vec<_>>>()?;
         let statistics = Statistics::try_merge_iter(
             files.iter().filter_map(|file| file.statistics.as_deref()),
             table_schema.table_schema(),
         )?;
-        Ok(Self { table_schema, files, statistics })
+        Ok(Self {
+            table_schema,
+            files,
+            statistics,
+        })
     }
 }
 
@@ -171,10 +220,18 @@ impl LogRow<'_> {
     }
 }
 
-fn partitioned_file(root: &Path, view: &LogicalFileView, log: &LogRow, schema: &TableSchema) -> Result<PartitionedFile> {
+fn partitioned_file(
+    root: &Path,
+    view: &LogicalFileView,
+    log: &LogRow,
+    schema: &TableSchema,
+) -> Result<PartitionedFile> {
     let size = u64::try_from(view.size()).unwrap_or_default();
     let mut file = PartitionedFile::new(String::new(), size);
-    file.object_meta.location = root.parts().chain(view.object_store_path().parts()).collect();
+    file.object_meta.location = root
+        .parts()
+        .chain(view.object_store_path().parts())
+        .collect();
     file.partition_values = schema
         .table_partition_cols()
         .iter()
@@ -183,25 +240,55 @@ fn partitioned_file(root: &Path, view: &LogicalFileView, log: &LogRow, schema: &
             None => ScalarValue::try_new_null(field.data_type()),
         })
         .collect::<Result<_>>()?;
-    file.statistics = Some(Arc::new(file_statistics(view, log, &file.partition_values, schema)));
+    file.statistics = Some(Arc::new(file_statistics(
+        view,
+        log,
+        &file.partition_values,
+        schema,
+    )));
     Ok(file)
 }
 
-fn file_statistics(view: &LogicalFileView, log: &LogRow, keys: &[ScalarValue], schema: &TableSchema) -> Statistics {
-    let rows = view.num_records().map_or(Precision::Absent, Precision::Exact);
-    let stored = schema.file_schema().fields().iter().map(|field| ColumnStatistics {
-        null_count: match log.value("null_count", field.name()) {
-            Some(ScalarValue::Int64(Some(count))) => usize::try_from(count).map_or(Precision::Absent, Precision::Exact),
-            _ => Precision::Absent,
-        },
-        min_value: bound(log.value("min", field.name()), field.data_type()),
-        max_value: bound(log.value("max", field.name()), field.data_type()),
-        ..ColumnStatistics::new_unknown()
-    });
+fn file_statistics(
+    view: &LogicalFileView,
+    log: &LogRow,
+    keys: &[ScalarValue],
+    schema: &TableSchema,
+) -> Statistics {
+    let rows = view
+        .num_records()
+        .map_or(Precision::Absent, Precision::Exact);
+    let stored = schema
+        .file_schema()
+        .fields()
+        .iter()
+        .map(|field| ColumnStatistics {
+            null_count: match log.value("null_count", field.name()) {
+                Some(ScalarValue::Int64(Some(count))) => {
+                    usize::try_from(count).map_or(Precision::Absent, Precision::Exact)
+                }
+                _ => Precision::Absent,
+            },
+            min_value: bound(log.value("min", field.name()), field.data_type()),
+            max_value: bound(log.value("max", field.name()), field.data_type()),
+            ..ColumnStatistics::new_unknown()
+        });
     let keys = keys.iter().map(|key| ColumnStatistics {
-        null_count: if key.is_null() { rows } else { Precision::Exact(0) },
-        min_value: if key.is_null() { Precision::Absent } else { Precision::Exact(key.clone()) },
-        max_value: if key.is_null() { Precision::Absent } else { Precision::Exact(key.clone()) },
+        null_count: if key.is_null() {
+            rows
+        } else {
+            Precision::Exact(0)
+        },
+        min_value: if key.is_null() {
+            Precision::Absent
+        } else {
+            Precision::Exact(key.clone())
+        },
+        max_value: if key.is_null() {
+            Precision::Absent
+        } else {
+            Precision::Exact(key.clone())
+        },
         ..ColumnStatistics::new_unknown()
     });
     Statistics {
@@ -213,7 +300,9 @@ fn file_statistics(view: &LogicalFileView, log: &LogRow, keys: &[ScalarValue], s
 
 /// Numbers, dates and flags only: the log may shorten texts and round times, and a wrong bound loses rows.
 fn bound(value: Option<ScalarValue>, data_type: &DataType) -> Precision<ScalarValue> {
-    let is_exact = data_type.is_integer() || data_type.is_floating() || matches!(data_type, DataType::Date32 | DataType::Boolean);
+    let is_exact = data_type.is_integer()
+        || data_type.is_floating()
+        || matches!(data_type, DataType::Date32 | DataType::Boolean);
     match value {
         Some(value) if is_exact && value.data_type() == *data_type => Precision::Inexact(value),
         _ => Precision::Absent,

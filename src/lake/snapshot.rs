@@ -3,8 +3,8 @@
 use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::SchemaRef;
-use futures::FutureExt;
 use deltalake::{DeltaTable, DeltaTableBuilder, logstore::commit_uri_from_version};
+use futures::FutureExt;
 use object_store::{ObjectStoreExt, path::Path};
 use tokio::sync::OnceCell;
 
@@ -58,7 +58,9 @@ impl Snapshot {
     /// Columns that partition the table.
     pub(super) fn partition_columns(&self) -> Vec<String> {
         let state = self.table.snapshot();
-        state.map(|s| s.metadata().partition_columns().to_vec()).unwrap_or_default()
+        state
+            .map(|s| s.metadata().partition_columns().to_vec())
+            .unwrap_or_default()
     }
 
     async fn commit_tag(&self) -> Option<&str> {
@@ -70,7 +72,10 @@ impl Snapshot {
         let store = self.table.log_store().object_store(None);
         let commit: Path = commit_uri_from_version(Some(version));
         let meta = store.head(&commit).await.ok()?;
-        Some(meta.e_tag.unwrap_or_else(|| meta.last_modified.to_rfc3339()))
+        Some(
+            meta.e_tag
+                .unwrap_or_else(|| meta.last_modified.to_rfc3339()),
+        )
     }
 }
 
@@ -88,7 +93,11 @@ impl Lake {
                     return Ok(Some(known));
                 }
                 let mut table = known.table.clone();
-                table.update_state().boxed().await.map_err(|error| lake_error(name, error))?;
+                table
+                    .update_state()
+                    .boxed()
+                    .await
+                    .map_err(|error| lake_error(name, error))?;
                 return self.remember(name, table).map(Some);
             }
         }
@@ -104,7 +113,11 @@ impl Lake {
     }
 
     /// A table as it was at `version`.
-    pub(super) async fn at_version(&self, name: &TableName, version: u64) -> Result<Option<Arc<Snapshot>>> {
+    pub(super) async fn at_version(
+        &self,
+        name: &TableName,
+        version: u64,
+    ) -> Result<Option<Arc<Snapshot>>> {
         if !self.has_table(name) {
             return Ok(None);
         }

@@ -54,9 +54,14 @@ impl Lake {
         for schema in self.schemas()? {
             for table in self.tables(&schema)? {
                 let name = TableName::new(&schema, &table)?;
-                let Some(snapshot) = self.latest(&name).await? else { continue };
+                let Some(snapshot) = self.latest(&name).await? else {
+                    continue;
+                };
                 let note = snapshot.note().await?;
-                let reads = note.reads.iter().map(|(name, state)| (name.clone(), Value::from(state.as_str())));
+                let reads = note
+                    .reads
+                    .iter()
+                    .map(|(name, state)| (name.clone(), Value::from(state.as_str())));
                 objects.push(Object {
                     schema: schema.clone(),
                     name: table,
@@ -69,7 +74,9 @@ impl Lake {
             }
             for view in self.views(&schema)? {
                 let statement = self.view(&TableName::new(&schema, &view)?)?;
-                let hash = statement.as_ref().map(|text| blake3::hash(text.as_bytes()).to_hex()[..16].to_string());
+                let hash = statement
+                    .as_ref()
+                    .map(|text| blake3::hash(text.as_bytes()).to_hex()[..16].to_string());
                 objects.push(Object {
                     schema: schema.clone(),
                     name: view,
@@ -95,7 +102,12 @@ pub(super) fn batch(objects: &[Object]) -> Result<RecordBatch> {
             text(|object| Some(&object.schema)),
             text(|object| Some(&object.name)),
             text(|object| Some(object.kind)),
-            Arc::new(objects.iter().map(|object| object.version).collect::<Int64Array>()),
+            Arc::new(
+                objects
+                    .iter()
+                    .map(|object| object.version)
+                    .collect::<Int64Array>(),
+            ),
             text(|object| object.state.as_deref()),
             text(|object| object.statement.as_deref()),
             text(|object| object.reads.as_deref()),

@@ -9,7 +9,9 @@ const SUFFIX: &str = ".view.sql";
 
 impl Lake {
     fn view_file(&self, name: &TableName) -> PathBuf {
-        self.root.join(&name.schema).join(format!("{}{SUFFIX}", name.table))
+        self.root
+            .join(&name.schema)
+            .join(format!("{}{SUFFIX}", name.table))
     }
 
     /// The query of a view, if there is one of this name.
@@ -31,7 +33,9 @@ impl Lake {
     /// [`Error::Exists`] when there is a view or table of this name that is not to be replaced.
     pub fn create_view(&self, name: &TableName, query: &str, replace: bool) -> Result<()> {
         if self.has_table(name) {
-            return Err(Error::Exists(format!("'{name}' is a table; drop it before making a view of that name")));
+            return Err(Error::Exists(format!(
+                "'{name}' is a table; drop it before making a view of that name"
+            )));
         }
         if !replace && self.view(name)?.is_some() {
             return Err(Error::Exists(format!(
@@ -68,7 +72,16 @@ impl Lake {
         }
         let entries = std::fs::read_dir(&folder).map_err(Error::io(folder))?;
         let mut names: Vec<String> = entries
-            .filter_map(|entry| Some(entry.ok()?.file_name().to_str()?.strip_suffix(SUFFIX)?.to_string()))
+            .filter_map(|entry| {
+                Some(
+                    entry
+                        .ok()?
+                        .file_name()
+                        .to_str()?
+                        .strip_suffix(SUFFIX)?
+                        .to_string(),
+                )
+            })
             .collect();
         names.sort_unstable();
         Ok(names)

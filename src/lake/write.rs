@@ -17,7 +17,8 @@ use datafusion::{
     datasource::provider_as_source,
     execution::{SendableRecordBatchStream, SessionState, TaskContext},
     logical_expr::{
-        EmptyRelation, Expr, LogicalPlan, LogicalPlanBuilder, expr_rewriter::strip_outer_reference,
+        EmptyRelation, Expr, LogicalPlan, LogicalPlanBuilder,
+        expr_rewriter::strip_outer_reference,
         logical_plan::dml::{MergeIntoAction, MergeIntoClauseKind, MergeIntoOp},
     },
     physical_plan::{execute_stream, stream::RecordBatchStreamAdapter, streaming::PartitionStream},
@@ -34,7 +35,10 @@ use deltalake::{
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 
-use super::{CommitNote, Lake, TableName, constraints, constraints::Constraints, lake_error, snapshot::Snapshot};
+use super::{
+    CommitNote, Lake, TableName, constraints, constraints::Constraints, lake_error,
+    snapshot::Snapshot,
+};
 use crate::error::{Error, Result};
 
 /// Rows a Parquet row group: small enough for two readers to share a file and for pruning, large enough to compress.
@@ -70,34 +74,59 @@ impl Lake {
     ///
     /// # Errors
     /// [`Error::Exists`] when there is one and it is not to be replaced; [`Error::Lake`] when it cannot be written.
-    pub async fn create_table(&self, name: &TableName, new: NewTable, state: SessionState, note: &CommitNote) -> Result<()> {
+    pub async fn create_table(
+        &self,
+        name: &TableName,
+        new: NewTable,
+        state: SessionState,
+        note: &CommitNote,
+    ) -> Result<()> {
         if new.checks.is_empty() {
-            let schema = Arc::new(datafusion::common::DFSchema::try_from(Arc::clone(&new.schema))?);
-            let plan = LogicalPlan::EmptyRelation(EmptyRelation { produce_one_row: false, schema });
-            self.create_table_as(name, plan, &new.partition_by, new.replace, state, note).await?;
+            let schema = Arc::new(datafusion::common::DFSchema::try_from(Arc::clone(
+                &new.schema,
+            ))?);
+            let plan = LogicalPlan::EmptyRelation(EmptyRelation {
+                produce_one_row: false,
+                schema,
+            });
+            self.create_table_as(name, plan, &new.partition_by, new.replace, state, note)
+                .await?;
             return Ok(());
         }
         let _writing = self.lock(name).await;
         if self.has_table(name) {
             return Err(if new.replace {
-                Error::Unsupported(format!("{name}: a table with CHECK constraints cannot be replaced; drop it first"))
+                Error::Unsupported(format!(
+                    "{name}: a table with CHECK constraints cannot be replaced; drop it first"
+                ))
             } else {
                 exists(name)
             });
         }
-        let checks = new.checks.iter().map(|(check, sql)| (format!("delta.constraints.{check}"), Some(sql.clone())));
+        let checks = new
+            .checks
+            .iter()
+            .map(|(check, sql)| (format!("delta.constraints.{check}"), Some(sql.clone())));
         let stored = |field: &FieldRef| {
-            let data_type = stored_type(field.data_type()).unwrap_or_else(|| field.data_type().clone());
+            let data_type =
+                stored_type(field.data_type()).unwrap_or_else(|| field.data_type().clone());
             (&Field::new(field.name(), data_type, field.is_nullable())).try_into_kernel()
         };
-        let columns = new.schema.fields().iter().map(stored).collect::<Result<Vec<StructField>, _>>()?;
+        let columns = new
+            .schema
+            .fields()
+            .iter()
+            .map(stored)
+            .collect::<Result<Vec<StructField>, _>>()?;
         let table = self
             .unopened(name)?
             .create()
             .with_columns(columns)
             .with_partition_columns(new.partition_by)
             .with_raise_if_key_not_exists(false)
-            .with_configuration(checks.chain([("delta.minWriterVersion".to_string(), Some("3".to_string()))]))
+            .with_configuration(
+                checks.chain([("delta.minWriterVersion".to_string(), Some("3".to_string()))]),
+            )
             .with_commit_properties(note.properties())
             .await
             .map_err(|error| lake_error(name, error))?;
@@ -127,7 +156,8 @@ impl Lake {
             Some(snapshot) => writer(snapshot)?
                 .with_save_mode(SaveMode::Overwrite)
                 .with_schema_mode(SchemaMode::Overwrite),
-            None => WriteBuilder::new(self.unopened(name)?.log_store(), None).with_save_mode(SaveMode::Append),
+            None => WriteBuilder::new(self.unopened(name)?.log_store(), None)
+                .with_save_mode(SaveMode::Append),
         };
         let plan = state.create_physical_plan(&storable(query)?).await?;
         let rows = execute_stream(plan, state.task_ctx())?;
@@ -170,7 +200,10 @@ impl Lake {
         };
         let rows = Constraints::of(&snapshot, &state)?.guard(rows);
         let (rows, is_empty) = peek(rows).await?;
-        let table_is_empty = snapshot.table.snapshot().is_ok_and(|s| s.log_data().num_files() == 0);
+        let table_is_empty = snapshot
+            .table
+            .snapshot()
+            .is_ok_and(|s| s.log_data().num_files() == 0);
         if is_empty && (disposition == Disposition::Append || table_is_empty) {
             return Ok(0);
         }
@@ -203,7 +236,11 @@ impl Lake {
             .with_commit_properties(note.properties())
             .await;
         // delta-rs keeps only the text of a query's error: the error itself says more.
-        if let Some(error) = failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(error) = failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+        {
             return Err(error.into());
         }
         let table = written.map_err(|error| lake_error(name, error))?;
@@ -240,15 +277,20 @@ impl Lake {
             .with_commit_properties(note.properties());
         for clause in &merge.clauses {
             let predicate = clause.predicate.as_ref().map(side).transpose()?;
-            builder = add_clause(builder, clause.kind, &clause.action, predicate, side)
-                .map_err(|error| match error {
+            builder = add_clause(builder, clause.kind, &clause.action, predicate, side).map_err(
+                |error| match error {
                     Error::Lake(message) => Error::Lake(format!("{name}: {message}")),
                     other => other,
-                })?;
+                },
+            )?;
         }
-        let (table, metrics) = builder.await.map_err(|error| broken_by_merge(&snapshot, error))?;
+        let (table, metrics) = builder
+            .await
+            .map_err(|error| broken_by_merge(&snapshot, error))?;
         self.remember(name, table)?;
-        let changed = metrics.num_target_rows_inserted + metrics.num_target_rows_updated + metrics.num_target_rows_deleted;
+        let changed = metrics.num_target_rows_inserted
+            + metrics.num_target_rows_updated
+            + metrics.num_target_rows_deleted;
         Ok(changed as u64)
     }
 
@@ -256,7 +298,13 @@ impl Lake {
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is no such table.
-    pub async fn delete(&self, name: &TableName, condition: Option<Expr>, state: SessionState, note: &CommitNote) -> Result<u64> {
+    pub async fn delete(
+        &self,
+        name: &TableName,
+        condition: Option<Expr>,
+        state: SessionState,
+        note: &CommitNote,
+    ) -> Result<u64> {
         let _writing = self.lock(name).await;
         let Some(snapshot) = self.latest(name).await? else {
             return Err(Error::NotFound(format!("table '{name}' not found")));
@@ -288,7 +336,10 @@ impl Lake {
 fn storable(query: LogicalPlan) -> Result<LogicalPlan> {
     let columns = query.schema().columns();
     let fields = query.schema().fields();
-    if fields.iter().all(|field| stored_type(field.data_type()).is_none()) {
+    if fields
+        .iter()
+        .all(|field| stored_type(field.data_type()).is_none())
+    {
         return Ok(query);
     }
     let cast = |(column, field): (&Column, &FieldRef)| {
@@ -312,7 +363,10 @@ fn stored_type(data_type: &DataType) -> Option<DataType> {
         DataType::Timestamp(TimeUnit::Microsecond, None) => None,
         DataType::Timestamp(_, None) => Some(DataType::Timestamp(TimeUnit::Microsecond, None)),
         DataType::Timestamp(TimeUnit::Microsecond, Some(zone)) if zone.as_ref() == "UTC" => None,
-        DataType::Timestamp(_, Some(_)) => Some(DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))),
+        DataType::Timestamp(_, Some(_)) => Some(DataType::Timestamp(
+            TimeUnit::Microsecond,
+            Some("UTC".into()),
+        )),
         _ => None,
     }
 }
@@ -324,15 +378,29 @@ fn exists(name: &TableName) -> Error {
 }
 
 fn writer(snapshot: &Snapshot) -> Result<WriteBuilder> {
-    let state = snapshot.table.snapshot().map_err(|error| lake_error(&snapshot.name, error))?;
-    Ok(WriteBuilder::new(snapshot.table.log_store(), Some(state.snapshot().clone())))
+    let state = snapshot
+        .table
+        .snapshot()
+        .map_err(|error| lake_error(&snapshot.name, error))?;
+    Ok(WriteBuilder::new(
+        snapshot.table.log_store(),
+        Some(state.snapshot().clone()),
+    ))
 }
 
 /// A number of the newest commit's metrics.
 async fn metric(name: &TableName, table: &DeltaTable, key: &str) -> Result<u64> {
-    let newest = table.history(Some(1)).try_next().await.map_err(|error| lake_error(name, error))?;
+    let newest = table
+        .history(Some(1))
+        .try_next()
+        .await
+        .map_err(|error| lake_error(name, error))?;
     let metrics = newest.and_then(|mut commit| commit.info.remove("operationMetrics"));
-    Ok(metrics.as_ref().and_then(|metrics| metrics.get(key)).and_then(Value::as_u64).unwrap_or_default())
+    Ok(metrics
+        .as_ref()
+        .and_then(|metrics| metrics.get(key))
+        .and_then(Value::as_u64)
+        .unwrap_or_default())
 }
 
 /// The first error of a stream of rows, kept aside.
@@ -345,10 +413,15 @@ fn watched(rows: SendableRecordBatchStream) -> (SendableRecordBatchStream, Failu
     let schema = rows.schema();
     let rows = rows.map_err(move |error| {
         let stopped = DataFusionError::Execution("the query failed".into());
-        kept.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        kept.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert(error);
         stopped
     });
-    (Box::pin(RecordBatchStreamAdapter::new(schema, rows)), failure)
+    (
+        Box::pin(RecordBatchStreamAdapter::new(schema, rows)),
+        failure,
+    )
 }
 
 /// The same rows, and whether there are none.
@@ -362,13 +435,19 @@ async fn peek(mut rows: SendableRecordBatchStream) -> Result<(SendableRecordBatc
     };
     let is_empty = first.is_none();
     let rows = stream::iter(first.map(Ok)).chain(rows);
-    Ok((Box::pin(RecordBatchStreamAdapter::new(schema, rows)), is_empty))
+    Ok((
+        Box::pin(RecordBatchStreamAdapter::new(schema, rows)),
+        is_empty,
+    ))
 }
 
 /// A plan that yields a stream's rows, once: what delta-rs' writer takes.
 pub(crate) fn one_shot_plan(rows: SendableRecordBatchStream) -> Result<LogicalPlan> {
     let schema = rows.schema();
-    let partition = OneShot { schema: Arc::clone(&schema), rows: Mutex::new(Some(rows)) };
+    let partition = OneShot {
+        schema: Arc::clone(&schema),
+        rows: Mutex::new(Some(rows)),
+    };
     let table = StreamingTable::try_new(schema, vec![Arc::new(partition)])?;
     Ok(LogicalPlanBuilder::scan("rows", provider_as_source(Arc::new(table)), None)?.build()?)
 }
@@ -390,11 +469,19 @@ impl PartitionStream for OneShot {
     }
 
     fn execute(&self, _ctx: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let rows = self
+            .rows
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         rows.unwrap_or_else(|| {
-            let gone: DataFusionResult<RecordBatch> =
-                Err(DataFusionError::Internal("a stream of rows was read twice".into()));
-            Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), stream::iter([gone])))
+            let gone: DataFusionResult<RecordBatch> = Err(DataFusionError::Internal(
+                "a stream of rows was read twice".into(),
+            ));
+            Box::pin(RecordBatchStreamAdapter::new(
+                Arc::clone(&self.schema),
+                stream::iter([gone]),
+            ))
         })
     }
 }
@@ -404,9 +491,15 @@ fn with_sides(expression: &Expr, target: &TableReference) -> Result<Expr> {
     let expression = strip_outer_reference(expression.clone());
     let rewritten = expression.transform(|node| match node {
         Expr::Column(column) => {
-            let is_target = column.relation.as_ref().is_some_and(|relation| relation.resolved_eq(target));
+            let is_target = column
+                .relation
+                .as_ref()
+                .is_some_and(|relation| relation.resolved_eq(target));
             let side = if is_target { TARGET } else { SOURCE };
-            Ok(Transformed::yes(Expr::Column(Column::new(Some(side), column.name))))
+            Ok(Transformed::yes(Expr::Column(Column::new(
+                Some(side),
+                column.name,
+            ))))
         }
         other => Ok(Transformed::no(other)),
     })?;

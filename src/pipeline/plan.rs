@@ -98,9 +98,10 @@ impl Plan {
             .iter()
             .map(|name| graph.find(name))
             .collect::<Result<BTreeSet<_>>>()?;
-        let members = match selected.is_empty() {
-            true => (0..graph.nodes.len()).collect(),
-            false => graph.closure(&selected),
+        let members = if selected.is_empty() {
+            (0..graph.nodes.len()).collect()
+        } else {
+            graph.closure(&selected)
         };
         Ok(Self {
             mode,

@@ -1,4 +1,4 @@
-//! What a build did, as text, JSON or JUnit XML.
+//! What a build did, as text, JSON or `JUnit` XML.
 
 use std::fmt::{Display, Write};
 use std::time::Duration;
@@ -259,7 +259,7 @@ fn offending(check: &CheckResult) -> String {
 }
 
 /// `1 row`, `2 rows`.
-fn counted<N: Display + PartialEq + From<u8>>(number: N, what: &str) -> String {
+fn counted<N: Copy + Display + PartialEq + From<u8>>(number: N, what: &str) -> String {
     let ending = if number == N::from(1) { "" } else { "s" };
     format!("{number} {what}{ending}")
 }

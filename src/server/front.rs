@@ -43,7 +43,10 @@ impl Front {
             let service = Arc::clone(&answering);
             async move { schema::of(&service, &command).await }.boxed()
         };
-        Self { dispatch: service, schema_of: Box::new(schema_of) }
+        Self {
+            dispatch: service,
+            schema_of: Box::new(schema_of),
+        }
     }
 }
 

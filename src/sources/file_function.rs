@@ -137,10 +137,13 @@ impl TableFunctionImpl for FileTableFunction {
 fn text(function: &str, argument: &str, expr: &Expr) -> DataFusionResult<Option<String>> {
     match expr {
         Expr::Literal(ScalarValue::Null, _) => Ok(None),
-        Expr::Literal(value, _) => match value.try_as_str() {
-            Some(text) => Ok(text.map(str::to_string)),
-            None => plan_err!("{function}: {argument} has to be text, got {value}"),
-        },
+        Expr::Literal(value, _) => {
+            if let Some(text) = value.try_as_str() {
+                Ok(text.map(str::to_string))
+            } else {
+                plan_err!("{function}: {argument} has to be text, got {value}")
+            }
+        }
         other => plan_err!("{function}: {argument} has to be a constant text, got {other}"),
     }
 }

@@ -198,9 +198,9 @@ impl Run<'_> {
             ];
             self.append("bronze", "users", columns).await?;
         }
-        known
-            .values_mut()
-            .for_each(|old| *old = Some(zone.to_string()));
+        for old in known.values_mut() {
+            *old = Some(zone.to_string());
+        }
         Ok(known)
     }
 

@@ -21,13 +21,20 @@ use crate::{
 };
 
 impl Engine {
-    pub(super) async fn create_table(&self, create: &CreateTable, statement: &Statement, text: &str) -> Result<Outcome> {
+    pub(super) async fn create_table(
+        &self,
+        create: &CreateTable,
+        statement: &Statement,
+        text: &str,
+    ) -> Result<Outcome> {
         let name = &create.name;
         if !self.lake().schemas()?.contains(&name.schema) {
             return Err(no_schema(&name.schema));
         }
         if self.lake().view(name)?.is_some() {
-            return Err(Error::Exists(format!("'{name}' is a view; drop it before making a table of that name")));
+            return Err(Error::Exists(format!(
+                "'{name}' is a view; drop it before making a table of that name"
+            )));
         }
         if create.if_not_exists && self.lake().has_table(name) {
             return Ok(Outcome::Done);
@@ -41,22 +48,42 @@ impl Engine {
                 checks: checks(create)?,
                 replace: create.replace,
             };
-            self.lake().create_table(name, new, scope.state, &note).await?;
+            self.lake()
+                .create_table(name, new, scope.state, &note)
+                .await?;
             return Ok(Outcome::Done);
         };
         if !create.columns.is_empty() || !create.constraints.is_empty() {
-            return Err(Error::Unsupported(format!("CREATE TABLE {name}: give columns or AS SELECT, not both")));
+            return Err(Error::Unsupported(format!(
+                "CREATE TABLE {name}: give columns or AS SELECT, not both"
+            )));
         }
         let query = ast::Statement::Query(query.clone());
-        let plan = scope.state.statement_to_plan(DfStatement::Statement(Box::new(query))).await?;
+        let plan = scope
+            .state
+            .statement_to_plan(DfStatement::Statement(Box::new(query)))
+            .await?;
         let rows = self
             .lake()
-            .create_table_as(name, plan, &create.partition_by, create.replace, scope.state, &note)
+            .create_table_as(
+                name,
+                plan,
+                &create.partition_by,
+                create.replace,
+                scope.state,
+                &note,
+            )
             .await?;
         Ok(Outcome::Changed(rows))
     }
 
-    pub(super) async fn create_view(&self, name: &TableName, query: &str, replace: bool, if_not_exists: bool) -> Result<Outcome> {
+    pub(super) async fn create_view(
+        &self,
+        name: &TableName,
+        query: &str,
+        replace: bool,
+        if_not_exists: bool,
+    ) -> Result<Outcome> {
         if !self.lake().schemas()?.contains(&name.schema) {
             return Err(no_schema(&name.schema));
         }
@@ -75,10 +102,17 @@ impl Engine {
         if was_missing || if_not_exists {
             return Ok(Outcome::Done);
         }
-        Err(Error::Exists(format!("schema '{name}' exists already; use CREATE SCHEMA IF NOT EXISTS to keep it")))
+        Err(Error::Exists(format!(
+            "schema '{name}' exists already; use CREATE SCHEMA IF NOT EXISTS to keep it"
+        )))
     }
 
-    pub(super) async fn drop_object(&self, kind: Dropped, name: &TableName, if_exists: bool) -> Result<Outcome> {
+    pub(super) async fn drop_object(
+        &self,
+        kind: Dropped,
+        name: &TableName,
+        if_exists: bool,
+    ) -> Result<Outcome> {
         let (word, was_there) = match kind {
             Dropped::Table => ("table", self.lake().drop_table(name).await?),
             Dropped::View => ("view", self.lake().drop_view(name)?),
@@ -89,7 +123,11 @@ impl Engine {
         Err(Error::NotFound(format!("{word} '{name}' not found")))
     }
 
-    pub(super) async fn plan_history(&self, name: &TableName, limit: Option<usize>) -> Result<Planned> {
+    pub(super) async fn plan_history(
+        &self,
+        name: &TableName,
+        limit: Option<usize>,
+    ) -> Result<Planned> {
         let history = self.lake().history(name).await?;
         let rows = limit.unwrap_or(usize::MAX).min(history.num_rows());
         let plan = batch_plan("history", history.slice(0, rows))?;
@@ -104,7 +142,9 @@ pub(crate) fn batch_plan(name: &str, batch: RecordBatch) -> Result<LogicalPlan> 
 }
 
 pub(super) fn no_schema(schema: &str) -> Error {
-    Error::NotFound(format!("schema '{schema}' not found; CREATE SCHEMA {schema} makes it"))
+    Error::NotFound(format!(
+        "schema '{schema}' not found; CREATE SCHEMA {schema} makes it"
+    ))
 }
 
 /// The column types as DataFusion reads them: it plans the bare definition, without options it does not know.
@@ -113,17 +153,32 @@ async fn columns(scope: &Scope, create: &CreateTable) -> Result<SchemaRef> {
         .columns
         .iter()
         .map(|column| {
-            let is_required = column.options.iter().any(|option| option.option == ColumnOption::NotNull);
-            format!("{} {}{}", column.name, column.data_type, if is_required { " not null" } else { "" })
+            let is_required = column
+                .options
+                .iter()
+                .any(|option| option.option == ColumnOption::NotNull);
+            format!(
+                "{} {}{}",
+                column.name,
+                column.data_type,
+                if is_required { " not null" } else { "" }
+            )
         })
         .collect();
     if definitions.is_empty() {
-        return Err(Error::Input(format!("CREATE TABLE {}: expected columns or AS SELECT", create.name)));
+        return Err(Error::Input(format!(
+            "CREATE TABLE {}: expected columns or AS SELECT",
+            create.name
+        )));
     }
     let bare = parse::parse_one(&format!("create table bare ({})", definitions.join(", ")))?;
     match scope.state.statement_to_plan(bare).await? {
-        LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(bare)) => Ok(Arc::clone(bare.input.schema().inner())),
-        _ => Err(Error::Internal("a table's columns were planned as something else".into())),
+        LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(bare)) => {
+            Ok(Arc::clone(bare.input.schema().inner()))
+        }
+        _ => Err(Error::Internal(
+            "a table's columns were planned as something else".into(),
+        )),
     }
 }
 
@@ -136,7 +191,10 @@ fn checks(create: &CreateTable) -> Result<Vec<(String, String)>> {
                 ColumnOption::Null | ColumnOption::NotNull | ColumnOption::Comment(_) => {}
                 ColumnOption::Check(check) => {
                     let name = definition.name.as_ref().or(check.name.as_ref());
-                    let name = name.map_or_else(|| format!("{}_check", column.name.value), |name| name.value.clone());
+                    let name = name.map_or_else(
+                        || format!("{}_check", column.name.value),
+                        |name| name.value.clone(),
+                    );
                     checks.push((name, check.expr.to_string()));
                 }
                 other => return Err(unsupported(create, other)),
@@ -147,7 +205,10 @@ fn checks(create: &CreateTable) -> Result<Vec<(String, String)>> {
         match constraint {
             TableConstraint::Check(check) => {
                 let place = checks.len() + 1;
-                let name = check.name.as_ref().map_or_else(|| format!("{}_check{place}", create.name.table), |name| name.value.clone());
+                let name = check.name.as_ref().map_or_else(
+                    || format!("{}_check{place}", create.name.table),
+                    |name| name.value.clone(),
+                );
                 checks.push((name, check.expr.to_string()));
             }
             other => return Err(unsupported(create, other)),

@@ -13,7 +13,6 @@ mod references;
 use std::{sync::Arc, time::Duration};
 
 use arrow::datatypes::{Schema, SchemaRef};
-use futures::FutureExt;
 use datafusion::{
     common::ScalarValue,
     execution::{SendableRecordBatchStream, SessionState},
@@ -22,6 +21,7 @@ use datafusion::{
     prelude::SQLOptions,
     sql::parser::Statement as DfStatement,
 };
+use futures::FutureExt;
 
 pub(crate) use ddl::batch_plan;
 pub use parse::split;
@@ -83,9 +83,16 @@ pub struct Planned {
 
 enum Work {
     /// Planned once; may run more than once, on the same snapshots.
-    Query { plan: LogicalPlan, state: Box<SessionState> },
+    Query {
+        plan: LogicalPlan,
+        state: Box<SessionState>,
+    },
     /// Planned when it runs, so that it can be run again on newer snapshots after a conflict.
-    Update { engine: Engine, statement: Box<Statement>, text: String },
+    Update {
+        engine: Engine,
+        statement: Box<Statement>,
+        text: String,
+    },
 }
 
 impl Planned {
@@ -96,16 +103,30 @@ impl Planned {
     pub async fn run(&self) -> Result<Outcome> {
         match &self.work {
             Work::Query { plan, state } => {
-                let physical = state.query_planner().create_physical_plan(plan, state.as_ref()).await?;
+                let physical = state
+                    .query_planner()
+                    .create_physical_plan(plan, state.as_ref())
+                    .await?;
                 Ok(Outcome::Rows(execute_stream(physical, state.task_ctx())?))
             }
-            Work::Update { engine, statement, text } => engine.carry_out(statement, text).boxed().await,
+            Work::Update {
+                engine,
+                statement,
+                text,
+            } => engine.carry_out(statement, text).boxed().await,
         }
     }
 
     fn query(plan: LogicalPlan, state: SessionState) -> Self {
         let schema = Arc::clone(plan.schema().inner());
-        Self { schema, is_query: true, work: Work::Query { plan, state: Box::new(state) } }
+        Self {
+            schema,
+            is_query: true,
+            work: Work::Query {
+                plan,
+                state: Box::new(state),
+            },
+        }
     }
 }
 
@@ -183,7 +204,11 @@ impl Engine {
             Some(plan) if is_query => Arc::clone(plan.schema().inner()),
             _ => Arc::new(Schema::empty()),
         };
-        Ok(Prepared { schema, parameters: Arc::new(parameters::schema(plan.as_ref(), count)), is_query })
+        Ok(Prepared {
+            schema,
+            parameters: Arc::new(parameters::schema(plan.as_ref(), count)),
+            is_query,
+        })
     }
 
     /// Runs an update once for each row of parameters: one commit for INSERT … VALUES. Returns how many rows changed.
@@ -195,7 +220,11 @@ impl Engine {
             && let Some(insert) = changes::with_rows(&df, rows)?
         {
             let text = sql.trim().to_string();
-            return match self.carry_out(&Statement::Change(Box::new(insert)), &text).boxed().await? {
+            return match self
+                .carry_out(&Statement::Change(Box::new(insert)), &text)
+                .boxed()
+                .await?
+            {
                 Outcome::Changed(count) => Ok(count),
                 _ => Ok(0),
             };
@@ -213,22 +242,38 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::Exists`] or [`Error::NotFound`] as the mode demands, [`Error::Constraint`] for rows that break one.
-    pub async fn ingest(&self, target: &TableName, mode: IngestMode, rows: SendableRecordBatchStream) -> Result<u64> {
+    pub async fn ingest(
+        &self,
+        target: &TableName,
+        mode: IngestMode,
+        rows: SendableRecordBatchStream,
+    ) -> Result<u64> {
         let exists = self.lake().has_table(target);
-        if target.schema != crate::lake::DEFAULT_SCHEMA && !self.lake().schemas()?.contains(&target.schema) {
+        if target.schema != crate::lake::DEFAULT_SCHEMA
+            && !self.lake().schemas()?.contains(&target.schema)
+        {
             return Err(ddl::no_schema(&target.schema));
         }
         let state = self.bare_scope().state;
         let note = CommitNote::default();
         if exists && matches!(mode, IngestMode::Append | IngestMode::CreateAppend) {
-            return self.lake().insert_rows(target, rows, Disposition::Append, state, &note).boxed().await;
+            return self
+                .lake()
+                .insert_rows(target, rows, Disposition::Append, state, &note)
+                .boxed()
+                .await;
         }
         if mode == IngestMode::Append {
-            return Err(Error::NotFound(format!("table '{target}' not found; ingest with mode create to make it")));
+            return Err(Error::NotFound(format!(
+                "table '{target}' not found; ingest with mode create to make it"
+            )));
         }
         let query = crate::lake::one_shot_plan(rows)?;
         let replace = mode == IngestMode::Replace;
-        self.lake().create_table_as(target, query, &[], replace, state, &note).boxed().await
+        self.lake()
+            .create_table_as(target, query, &[], replace, state, &note)
+            .boxed()
+            .await
     }
 
     async fn carry_out(&self, statement: &Statement, text: &str) -> Result<Outcome> {
@@ -246,13 +291,32 @@ impl Engine {
 
     async fn carry_out_once(&self, statement: &Statement, text: &str) -> Result<Outcome> {
         match statement {
-            Statement::Change(df) => self.change(df, statement, text).boxed().await.map(Outcome::Changed),
-            Statement::CreateTable(create) => self.create_table(create, statement, text).boxed().await,
-            Statement::CreateView { name, query, replace, if_not_exists } => {
-                self.create_view(name, query, *replace, *if_not_exists).await
+            Statement::Change(df) => self
+                .change(df, statement, text)
+                .boxed()
+                .await
+                .map(Outcome::Changed),
+            Statement::CreateTable(create) => {
+                self.create_table(create, statement, text).boxed().await
             }
-            Statement::CreateSchema { name, if_not_exists } => self.create_schema(name, *if_not_exists),
-            Statement::Drop { kind, name, if_exists } => self.drop_object(*kind, name, *if_exists).await,
+            Statement::CreateView {
+                name,
+                query,
+                replace,
+                if_not_exists,
+            } => {
+                self.create_view(name, query, *replace, *if_not_exists)
+                    .await
+            }
+            Statement::CreateSchema {
+                name,
+                if_not_exists,
+            } => self.create_schema(name, *if_not_exists),
+            Statement::Drop {
+                kind,
+                name,
+                if_exists,
+            } => self.drop_object(*kind, name, *if_exists).await,
             Statement::CreateModel(create) => self.create_model(create, statement).boxed().await,
             Statement::DropModel { name, if_exists } => self.drop_model(name, *if_exists).await,
             Statement::Query(_) | Statement::ShowModels | Statement::DescribeHistory { .. } => {
@@ -273,7 +337,10 @@ impl Engine {
             }
         }
         reads.extend(scope.catalog.states());
-        Ok(CommitNote { statement: Some(text.to_string()), reads })
+        Ok(CommitNote {
+            statement: Some(text.to_string()),
+            reads,
+        })
     }
 }
 
@@ -291,7 +358,10 @@ async fn plan_query(scope: &Scope, statement: DfStatement) -> Result<LogicalPlan
 /// The plan with the types of its columns settled, as they will be when it runs.
 fn analyzed(scope: &Scope, plan: LogicalPlan) -> Result<LogicalPlan> {
     let options = scope.state.config_options();
-    Ok(scope.state.analyzer().execute_and_check(plan, options, |_, _| {})?)
+    Ok(scope
+        .state
+        .analyzer()
+        .execute_and_check(plan, options, |_, _| {})?)
 }
 
 /// A plan with NULL for each parameter. Some functions refuse NULL: then the result is told when values come.

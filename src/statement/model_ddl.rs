@@ -12,7 +12,11 @@ use crate::{
 
 /// The statement, if the tokens begin like one of these.
 pub(super) fn parse(tokens: &[Token], text: &str) -> Result<Option<Statement>> {
-    let mut words = Words { tokens, at: meaningful(tokens), next: 0 };
+    let mut words = Words {
+        tokens,
+        at: meaningful(tokens),
+        next: 0,
+    };
     if words.take(&["show", "models"]) {
         words.end("SHOW MODELS")?;
         return Ok(Some(Statement::ShowModels));
@@ -35,11 +39,24 @@ pub(super) fn parse(tokens: &[Token], text: &str) -> Result<Option<Statement>> {
     }
     let options = words.options(&name)?;
     if !words.take(&["as"]) {
-        return Err(Error::Input(format!("CREATE MODEL {name}: expected AS SELECT … after the options")));
+        return Err(Error::Input(format!(
+            "CREATE MODEL {name}: expected AS SELECT … after the options"
+        )));
     }
-    let query = words.rest().trim().trim_end_matches(';').trim_end().to_string();
+    let query = words
+        .rest()
+        .trim()
+        .trim_end_matches(';')
+        .trim_end()
+        .to_string();
     let statement = text.trim().to_string();
-    Ok(Some(Statement::CreateModel(Box::new(CreateModel { name, replace, options, query, statement }))))
+    Ok(Some(Statement::CreateModel(Box::new(CreateModel {
+        name,
+        replace,
+        options,
+        query,
+        statement,
+    }))))
 }
 
 /// A walk over the tokens that are not space.
@@ -61,8 +78,11 @@ impl Words<'_> {
 
     /// Steps over these words, if all of them are next.
     fn take(&mut self, words: &[&str]) -> bool {
-        let ahead = self.at[self.next.min(self.at.len())..].iter().map(|at| &self.tokens[*at]);
-        let found = words.len() <= ahead.len() && ahead.zip(words).all(|(token, word)| is_word(token, word));
+        let ahead = self.at[self.next.min(self.at.len())..]
+            .iter()
+            .map(|at| &self.tokens[*at]);
+        let found = words.len() <= ahead.len()
+            && ahead.zip(words).all(|(token, word)| is_word(token, word));
         if found {
             self.next += words.len();
         }
@@ -72,7 +92,12 @@ impl Words<'_> {
     fn name(&mut self, statement: &str) -> Result<String> {
         let mut name = match self.advance() {
             Some(Token::Word(word)) => word.value.to_lowercase(),
-            found => return Err(Error::Input(format!("{statement}: expected a model's name, found {}", shown(found)))),
+            found => {
+                return Err(Error::Input(format!(
+                    "{statement}: expected a model's name, found {}",
+                    shown(found)
+                )));
+            }
         };
         if name == super::references::MODEL_SCHEMA && self.peek() == Some(&Token::Period) {
             self.advance();
@@ -86,7 +111,10 @@ impl Words<'_> {
     /// `(name = value, …)`
     fn options(&mut self, model: &str) -> Result<BTreeMap<String, OptionValue>> {
         let wrong = |what: &str, found: Option<&Token>| {
-            Error::Input(format!("CREATE MODEL {model}: OPTIONS: expected {what}, found {}", shown(found)))
+            Error::Input(format!(
+                "CREATE MODEL {model}: OPTIONS: expected {what}, found {}",
+                shown(found)
+            ))
         };
         let mut options = BTreeMap::new();
         match self.advance() {
@@ -107,10 +135,15 @@ impl Words<'_> {
                 found => return Err(wrong(&format!("= after {name}"), found)),
             }
             let Some(value) = self.value() else {
-                return Err(wrong(&format!("a text, number, list, true or false for {name}"), self.peek()));
+                return Err(wrong(
+                    &format!("a text, number, list, true or false for {name}"),
+                    self.peek(),
+                ));
             };
             if options.insert(name.clone(), value).is_some() {
-                return Err(Error::Input(format!("CREATE MODEL {model}: option {name} is given twice")));
+                return Err(Error::Input(format!(
+                    "CREATE MODEL {model}: option {name} is given twice"
+                )));
             }
             match self.advance() {
                 Some(Token::Comma) => {}
@@ -150,13 +183,19 @@ impl Words<'_> {
     }
 
     fn rest(&self) -> String {
-        self.at.get(self.next).map(|at| render(&self.tokens[*at..])).unwrap_or_default()
+        self.at
+            .get(self.next)
+            .map(|at| render(&self.tokens[*at..]))
+            .unwrap_or_default()
     }
 
     fn end(&mut self, statement: &str) -> Result<()> {
         match self.peek() {
             None | Some(Token::SemiColon) => Ok(()),
-            found => Err(Error::Input(format!("{statement}: expected the end, found {}", shown(found)))),
+            found => Err(Error::Input(format!(
+                "{statement}: expected the end, found {}",
+                shown(found)
+            ))),
         }
     }
 }
@@ -182,7 +221,9 @@ mod tests {
     #[test]
     fn create_model_keeps_its_options_and_its_query() {
         let text = "create model mood options (type = 'logistic', alpha = 0.5, seed = 42) as\nselect a, 'x;y' from silver.t;";
-        let Statement::CreateModel(create) = parse::parse(text).unwrap() else { panic!("no model") };
+        let Statement::CreateModel(create) = parse::parse(text).unwrap() else {
+            panic!("no model")
+        };
         assert_eq!(create.name, "mood");
         assert_eq!(create.query, "select a, 'x;y' from silver.t");
         assert_eq!(create.options["alpha"], OptionValue::Float(0.5));
@@ -192,6 +233,9 @@ mod tests {
     fn a_wrong_option_says_what_was_expected() {
         let tokens = tokenize("create model m options (type 'kmeans') as select 1").unwrap();
         let message = super::parse(&tokens, "").unwrap_err().to_string();
-        assert_eq!(message, "CREATE MODEL m: OPTIONS: expected = after type, found ''kmeans''");
+        assert_eq!(
+            message,
+            "CREATE MODEL m: OPTIONS: expected = after type, found ''kmeans''"
+        );
     }
 }

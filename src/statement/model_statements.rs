@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use datafusion::{common::runtime::SpawnedTask, physical_plan::collect, sql::parser::Statement as DfStatement};
+use datafusion::{
+    common::runtime::SpawnedTask, physical_plan::collect, sql::parser::Statement as DfStatement,
+};
 
 use super::{Outcome, Planned, Statement, parse};
 use crate::{
@@ -12,7 +14,11 @@ use crate::{
 };
 
 impl Engine {
-    pub(super) async fn create_model(&self, create: &CreateModel, statement: &Statement) -> Result<Outcome> {
+    pub(super) async fn create_model(
+        &self,
+        create: &CreateModel,
+        statement: &Statement,
+    ) -> Result<Outcome> {
         if !create.replace && self.newest_models().await?.state_of(&create.name).is_some() {
             return Err(Error::Exists(format!(
                 "model '{0}' exists already; CREATE OR REPLACE MODEL {0} adds a version",
@@ -24,20 +30,31 @@ impl Engine {
         let query: DfStatement = parse::parse_one(&create.query)?;
         let plan = super::plan_query(&scope, query).await?;
         let schema = Arc::clone(plan.schema().inner());
-        let plan = scope.state.query_planner().create_physical_plan(&plan, &scope.state).await?;
+        let plan = scope
+            .state
+            .query_planner()
+            .create_physical_plan(&plan, &scope.state)
+            .await?;
         let batches = collect(plan, scope.state.task_ctx()).await?;
         let request = create.clone();
-        let training = SpawnedTask::spawn_blocking(move || models::train(&request, &schema, &batches));
-        let trained = training.await.map_err(|error| Error::Internal(format!("training stopped: {error}")))??;
+        let training =
+            SpawnedTask::spawn_blocking(move || models::train(&request, &schema, &batches));
+        let trained = training
+            .await
+            .map_err(|error| Error::Internal(format!("training stopped: {error}")))??;
         for warning in &trained.warnings {
             tracing::warn!(model = create.name, "{warning}");
         }
-        self.register_model(&trained, create.replace, &note.reads).await?;
+        self.register_model(&trained, create.replace, &note.reads)
+            .await?;
         Ok(Outcome::Done)
     }
 
     pub(super) async fn drop_model(&self, name: &str, if_exists: bool) -> Result<Outcome> {
-        match self.unregister_model(name, &format!("DROP MODEL {name}")).await {
+        match self
+            .unregister_model(name, &format!("DROP MODEL {name}"))
+            .await
+        {
             Err(Error::NotFound(_)) if if_exists => Ok(Outcome::Done),
             other => other.map(|()| Outcome::Done),
         }

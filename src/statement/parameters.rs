@@ -22,13 +22,16 @@ use crate::error::{Error, Result};
 /// [`Error::Input`] when a parameter has no value.
 pub(super) fn bind(statement: &mut DfStatement, values: &[ScalarValue]) -> Result<()> {
     let literals = values.iter().map(literal).collect::<Result<Vec<_>>>()?;
-    replace(statement, &mut |place| match place.checked_sub(1).and_then(|at| literals.get(at)) {
-        Some(literal) => Ok(Some(literal.clone())),
-        None => Err(Error::Input(format!(
-            "parameter ${place} has no value: {} were bound",
-            literals.len()
-        ))),
-    })
+    replace(
+        statement,
+        &mut |place| match place.checked_sub(1).and_then(|at| literals.get(at)) {
+            Some(literal) => Ok(Some(literal.clone())),
+            None => Err(Error::Input(format!(
+                "parameter ${place} has no value: {} were bound",
+                literals.len()
+            ))),
+        },
+    )
 }
 
 /// Puts NULL into every place, for planning without values.
@@ -88,9 +91,16 @@ impl VisitorMut for Places<'_> {
     type Break = Error;
 
     fn pre_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<Error> {
-        let ast::Expr::Value(value) = expr else { return ControlFlow::Continue(()) };
-        let Value::Placeholder(mark) = &value.value else { return ControlFlow::Continue(()) };
-        let Some(place) = mark.strip_prefix('$').and_then(|digits| digits.parse().ok()) else {
+        let ast::Expr::Value(value) = expr else {
+            return ControlFlow::Continue(());
+        };
+        let Value::Placeholder(mark) = &value.value else {
+            return ControlFlow::Continue(());
+        };
+        let Some(place) = mark
+            .strip_prefix('$')
+            .and_then(|digits| digits.parse().ok())
+        else {
             return ControlFlow::Break(Error::Input(format!(
                 "parameter '{mark}': expected ? or $1, $2, …"
             )));
@@ -114,11 +124,18 @@ fn literal(value: &ScalarValue) -> Result<ast::Expr> {
         ScalarValue::Utf8View(Some(text)) | ScalarValue::LargeUtf8(Some(text)) => {
             Some(ast::Expr::value(Value::SingleQuotedString(text.clone())))
         }
-        ScalarValue::Int8(_) | ScalarValue::Int16(_) | ScalarValue::Int32(_) | ScalarValue::UInt8(_)
-        | ScalarValue::UInt16(_) | ScalarValue::UInt32(_) => {
-            Some(expr_to_sql(&Expr::Literal(value.cast_to(&DataType::Int64)?, None))?)
-        }
-        ScalarValue::Binary(Some(bytes)) | ScalarValue::LargeBinary(Some(bytes)) | ScalarValue::BinaryView(Some(bytes)) => {
+        ScalarValue::Int8(_)
+        | ScalarValue::Int16(_)
+        | ScalarValue::Int32(_)
+        | ScalarValue::UInt8(_)
+        | ScalarValue::UInt16(_)
+        | ScalarValue::UInt32(_) => Some(expr_to_sql(&Expr::Literal(
+            value.cast_to(&DataType::Int64)?,
+            None,
+        ))?),
+        ScalarValue::Binary(Some(bytes))
+        | ScalarValue::LargeBinary(Some(bytes))
+        | ScalarValue::BinaryView(Some(bytes)) => {
             let hex = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
             Some(ast::Expr::value(Value::HexStringLiteral(hex)))
         }
@@ -132,7 +149,10 @@ fn literal(value: &ScalarValue) -> Result<ast::Expr> {
 
 fn cast_literal(value: &ScalarValue) -> Result<ast::Expr> {
     let text = value.cast_to(&DataType::Utf8).map_err(|_| {
-        Error::Unsupported(format!("a parameter of type {} cannot be bound", value.data_type()))
+        Error::Unsupported(format!(
+            "a parameter of type {} cannot be bound",
+            value.data_type()
+        ))
     })?;
     let text = text.to_string().replace('\'', "''");
     let sql = format!("arrow_cast('{text}', '{}')", value.data_type());

@@ -31,13 +31,31 @@ pub(crate) enum Statement {
     /// INSERT, MERGE, DELETE: planned by DataFusion, carried out by the lake.
     Change(Box<DfStatement>),
     CreateTable(Box<CreateTable>),
-    CreateView { name: TableName, query: String, replace: bool, if_not_exists: bool },
-    CreateSchema { name: String, if_not_exists: bool },
-    Drop { kind: Dropped, name: TableName, if_exists: bool },
+    CreateView {
+        name: TableName,
+        query: String,
+        replace: bool,
+        if_not_exists: bool,
+    },
+    CreateSchema {
+        name: String,
+        if_not_exists: bool,
+    },
+    Drop {
+        kind: Dropped,
+        name: TableName,
+        if_exists: bool,
+    },
     CreateModel(Box<CreateModel>),
-    DropModel { name: String, if_exists: bool },
+    DropModel {
+        name: String,
+        if_exists: bool,
+    },
     ShowModels,
-    DescribeHistory { name: TableName, limit: Option<usize> },
+    DescribeHistory {
+        name: TableName,
+        limit: Option<usize>,
+    },
 }
 
 /// What DROP can take away.
@@ -82,12 +100,16 @@ pub fn split(script: &str) -> Result<Vec<String>> {
     let tokens = tokenize(script)?;
     let statements = tokens.split(|token| *token == Token::SemiColon);
     let meaningful = statements.filter(|tokens| tokens.iter().any(|token| !is_space(token)));
-    Ok(meaningful.map(|tokens| render(tokens).trim().to_string()).collect())
+    Ok(meaningful
+        .map(|tokens| render(tokens).trim().to_string())
+        .collect())
 }
 
 /// Tokens as they were written, strings with their escapes.
 pub(super) fn tokenize(text: &str) -> Result<Vec<Token>> {
-    let tokens = Tokenizer::new(&GenericDialect {}, text).with_unescape(false).tokenize();
+    let tokens = Tokenizer::new(&GenericDialect {}, text)
+        .with_unescape(false)
+        .tokenize();
     tokens.map_err(|error| Error::Input(format!("SQL: {error}")))
 }
 
@@ -106,11 +128,17 @@ pub(super) fn is_word(token: &Token, word: &str) -> bool {
 
 /// The indexes of the tokens that are not space.
 pub(super) fn meaningful(tokens: &[Token]) -> Vec<usize> {
-    (0..tokens.len()).filter(|at| !is_space(&tokens[*at])).collect()
+    (0..tokens.len())
+        .filter(|at| !is_space(&tokens[*at]))
+        .collect()
 }
 
 fn starts_with(tokens: &[Token], at: &[usize], words: &[&str]) -> bool {
-    at.len() >= words.len() && words.iter().zip(at).all(|(word, at)| is_word(&tokens[*at], word))
+    at.len() >= words.len()
+        && words
+            .iter()
+            .zip(at)
+            .all(|(word, at)| is_word(&tokens[*at], word))
 }
 
 fn number_parameters(tokens: &mut [Token]) {
@@ -129,7 +157,9 @@ fn rewrite_versions(tokens: &mut Vec<Token>) -> Result<()> {
         if !starts_with(tokens, &window[1..], &["version", "as", "of"]) {
             continue;
         }
-        let Token::Word(table) = &tokens[window[0]] else { continue };
+        let Token::Word(table) = &tokens[window[0]] else {
+            continue;
+        };
         let version = match &tokens[window[4]] {
             Token::Number(digits, _) => digits.parse().ok(),
             _ => None,
@@ -140,7 +170,11 @@ fn rewrite_versions(tokens: &mut Vec<Token>) -> Result<()> {
                 tokens[window[4]]
             )));
         };
-        let name = if table.quote_style.is_some() { table.value.clone() } else { table.value.to_lowercase() };
+        let name = if table.quote_style.is_some() {
+            table.value.clone()
+        } else {
+            table.value.to_lowercase()
+        };
         tokens[window[0]] = Token::make_word(&versioned(&name, version), Some('"'));
         for gone in &window[1..] {
             tokens[*gone] = Token::Whitespace(Whitespace::Space);
@@ -151,22 +185,39 @@ fn rewrite_versions(tokens: &mut Vec<Token>) -> Result<()> {
 
 fn describe_history(tokens: &[Token]) -> Result<Option<Statement>> {
     let at = meaningful(tokens);
-    let is_describe = starts_with(tokens, &at, &["describe", "history"]) || starts_with(tokens, &at, &["desc", "history"]);
+    let is_describe = starts_with(tokens, &at, &["describe", "history"])
+        || starts_with(tokens, &at, &["desc", "history"]);
     if !is_describe {
         return Ok(None);
     }
-    let rest: Vec<&Token> = at[2..].iter().map(|at| &tokens[*at]).filter(|token| **token != Token::SemiColon).collect();
+    let rest: Vec<&Token> = at[2..]
+        .iter()
+        .map(|at| &tokens[*at])
+        .filter(|token| **token != Token::SemiColon)
+        .collect();
     let limit_at = rest.iter().position(|token| is_word(token, "limit"));
-    let name: String = rest[..limit_at.unwrap_or(rest.len())].iter().map(|token| part(token)).collect();
+    let name: String = rest[..limit_at.unwrap_or(rest.len())]
+        .iter()
+        .map(|token| part(token))
+        .collect();
     let limit = match limit_at.map(|at| &rest[at + 1..]) {
         None => None,
         Some([Token::Number(digits, _)]) => digits.parse().ok(),
-        Some(_) => return Err(Error::Input("DESCRIBE HISTORY: expected a number after LIMIT".into())),
+        Some(_) => {
+            return Err(Error::Input(
+                "DESCRIBE HISTORY: expected a number after LIMIT".into(),
+            ));
+        }
     };
     if name.is_empty() {
-        return Err(Error::Input("DESCRIBE HISTORY: expected a table's name".into()));
+        return Err(Error::Input(
+            "DESCRIBE HISTORY: expected a table's name".into(),
+        ));
     }
-    Ok(Some(Statement::DescribeHistory { name: name.parse()?, limit }))
+    Ok(Some(Statement::DescribeHistory {
+        name: name.parse()?,
+        limit,
+    }))
 }
 
 fn part(token: &Token) -> String {
@@ -184,17 +235,43 @@ fn take_partitioned_by(tokens: &mut [Token]) -> Result<Vec<String>> {
     if !is_create {
         return Ok(Vec::new());
     }
-    let body = at.iter().position(|at| is_word(&tokens[*at], "as")).unwrap_or(at.len());
+    let body = at
+        .iter()
+        .position(|at| is_word(&tokens[*at], "as"))
+        .unwrap_or(at.len());
     let clause = (0..body).find(|from| starts_with(tokens, &at[*from..], &["partitioned", "by"]));
-    let Some(from) = clause else { return Ok(Vec::new()) };
-    let wrong = || Error::Input("PARTITIONED BY: expected column names in brackets, such as (user_id)".into());
-    let open = at.get(from + 2).copied().filter(|at| tokens[*at] == Token::LParen).ok_or_else(wrong)?;
-    let close = at[from..].iter().copied().find(|at| tokens[*at] == Token::RParen).ok_or_else(wrong)?;
+    let Some(from) = clause else {
+        return Ok(Vec::new());
+    };
+    let wrong = || {
+        Error::Input("PARTITIONED BY: expected column names in brackets, such as (user_id)".into())
+    };
+    let open = at
+        .get(from + 2)
+        .copied()
+        .filter(|at| tokens[*at] == Token::LParen)
+        .ok_or_else(wrong)?;
+    let close = at[from..]
+        .iter()
+        .copied()
+        .find(|at| tokens[*at] == Token::RParen)
+        .ok_or_else(wrong)?;
     let columns: Vec<String> = tokens[open + 1..close]
         .split(|token| *token == Token::Comma)
-        .map(|column| match column.iter().filter(|token| !is_space(token)).collect::<Vec<_>>()[..] {
-            [Token::Word(_)] => Ok(part(column.iter().find(|token| !is_space(token)).unwrap_or(&Token::EOF))),
-            _ => Err(wrong()),
+        .map(|column| {
+            match column
+                .iter()
+                .filter(|token| !is_space(token))
+                .collect::<Vec<_>>()[..]
+            {
+                [Token::Word(_)] => Ok(part(
+                    column
+                        .iter()
+                        .find(|token| !is_space(token))
+                        .unwrap_or(&Token::EOF),
+                )),
+                _ => Err(wrong()),
+            }
         })
         .collect::<Result<_>>()?;
     for token in &mut tokens[at[from]..=close] {
@@ -210,7 +287,10 @@ pub(super) fn parse_one(text: &str) -> Result<DfStatement> {
     match (statements.pop_front(), statements.len()) {
         (Some(statement), 0) => Ok(statement),
         (None, _) => Err(Error::Input("the statement is empty".into())),
-        (Some(_), more) => Err(Error::Input(format!("expected one statement, found {}; send them one by one", more + 1))),
+        (Some(_), more) => Err(Error::Input(format!(
+            "expected one statement, found {}; send them one by one",
+            more + 1
+        ))),
     }
 }
 
@@ -218,7 +298,10 @@ fn syntax_error(error: DataFusionError) -> Error {
     match error.find_root() {
         DataFusionError::SQL(parser_error, _) => {
             let text = parser_error.to_string();
-            Error::Input(format!("SQL: {}", text.trim_start_matches("sql parser error: ")))
+            Error::Input(format!(
+                "SQL: {}",
+                text.trim_start_matches("sql parser error: ")
+            ))
         }
         _ => error.into(),
     }
@@ -239,20 +322,36 @@ fn classify(statement: DfStatement, partition_by: Vec<String>) -> Result<Stateme
     };
     let df = |sql| Box::new(DfStatement::Statement(Box::new(sql)));
     Ok(match sql {
-        ast::Statement::CreateTable(create) => Statement::CreateTable(Box::new(create_table(create, partition_by)?)),
+        ast::Statement::CreateTable(create) => {
+            Statement::CreateTable(Box::new(create_table(create, partition_by)?))
+        }
         ast::Statement::CreateView(view) => Statement::CreateView {
             name: table_name(&view.name)?,
             query: view.query.to_string(),
             replace: view.or_replace,
             if_not_exists: view.if_not_exists,
         },
-        ast::Statement::CreateSchema { schema_name, if_not_exists, .. } => {
-            let (ast::SchemaName::Simple(name) | ast::SchemaName::NamedAuthorization(name, _)) = schema_name else {
+        ast::Statement::CreateSchema {
+            schema_name,
+            if_not_exists,
+            ..
+        } => {
+            let (ast::SchemaName::Simple(name) | ast::SchemaName::NamedAuthorization(name, _)) =
+                schema_name
+            else {
                 return Err(Error::Input("CREATE SCHEMA: expected a name".into()));
             };
-            Statement::CreateSchema { name: last_part(&name), if_not_exists }
+            Statement::CreateSchema {
+                name: last_part(&name),
+                if_not_exists,
+            }
         }
-        ast::Statement::Drop { object_type, if_exists, names, .. } => drop_statement(object_type, if_exists, &names)?,
+        ast::Statement::Drop {
+            object_type,
+            if_exists,
+            names,
+            ..
+        } => drop_statement(object_type, if_exists, &names)?,
         ast::Statement::Query(_)
         | ast::Statement::ShowTables { .. }
         | ast::Statement::ShowColumns { .. }
@@ -260,9 +359,13 @@ fn classify(statement: DfStatement, partition_by: Vec<String>) -> Result<Stateme
         | ast::Statement::ShowFunctions { .. }
         | ast::Statement::ExplainTable { .. }
         | ast::Statement::Explain { .. } => Statement::Query(df(sql)),
-        ast::Statement::Insert(_) | ast::Statement::Merge { .. } | ast::Statement::Delete(_) => Statement::Change(df(sql)),
+        ast::Statement::Insert(_) | ast::Statement::Merge { .. } | ast::Statement::Delete(_) => {
+            Statement::Change(df(sql))
+        }
         ast::Statement::Set(_) => return Err(no_settings("SET")),
-        ast::Statement::StartTransaction { .. } | ast::Statement::Commit { .. } | ast::Statement::Rollback { .. } => {
+        ast::Statement::StartTransaction { .. }
+        | ast::Statement::Commit { .. }
+        | ast::Statement::Rollback { .. } => {
             return Err(Error::Unsupported(
                 "transactions over several statements are not offered: each statement is one atomic commit".into(),
             ));
@@ -270,7 +373,10 @@ fn classify(statement: DfStatement, partition_by: Vec<String>) -> Result<Stateme
         other => {
             let text = other.to_string();
             let words: Vec<&str> = text.split_whitespace().take(2).collect();
-            return Err(Error::Unsupported(format!("{} is not offered", words.join(" "))));
+            return Err(Error::Unsupported(format!(
+                "{} is not offered",
+                words.join(" ")
+            )));
         }
     })
 }
@@ -306,7 +412,11 @@ fn drop_statement(kind: ObjectType, if_exists: bool, names: &[ObjectName]) -> Re
         ObjectType::View => Dropped::View,
         other => return Err(Error::Unsupported(format!("DROP {other} is not offered"))),
     };
-    Ok(Statement::Drop { kind, name: table_name(name)?, if_exists })
+    Ok(Statement::Drop {
+        kind,
+        name: table_name(name)?,
+        if_exists,
+    })
 }
 
 /// A SQL name as a table's name: unquoted parts in lower case, the default schema where none is said.
@@ -315,8 +425,12 @@ pub(crate) fn table_name(name: &ObjectName) -> Result<TableName> {
     match parts.as_slice() {
         [table] => TableName::new(crate::lake::DEFAULT_SCHEMA, table),
         [schema, table] => TableName::new(schema, table),
-        [catalog, schema, table] if catalog == crate::lake::CATALOG => TableName::new(schema, table),
-        _ => Err(Error::Input(format!("'{name}' is not a table name, expected schema.table"))),
+        [catalog, schema, table] if catalog == crate::lake::CATALOG => {
+            TableName::new(schema, table)
+        }
+        _ => Err(Error::Input(format!(
+            "'{name}' is not a table name, expected schema.table"
+        ))),
     }
 }
 
@@ -340,7 +454,10 @@ mod tests {
     fn a_script_is_split_outside_strings_and_comments() {
         let script = "-- one; still one\nselect 'a;b''c';\n\n/* two; */ select 2;\n-- nothing\n";
         let statements = split(script).unwrap();
-        assert_eq!(statements, ["-- one; still one\nselect 'a;b''c'", "/* two; */ select 2"]);
+        assert_eq!(
+            statements,
+            ["-- one; still one\nselect 'a;b''c'", "/* two; */ select 2"]
+        );
     }
 
     #[test]
@@ -355,7 +472,9 @@ mod tests {
     #[test]
     fn partitions_are_taken_out_of_create_table() {
         let statement = parse("create table silver.t (a int, b text) partitioned by (b)").unwrap();
-        let Statement::CreateTable(create) = statement else { panic!("{statement:?}") };
+        let Statement::CreateTable(create) = statement else {
+            panic!("{statement:?}")
+        };
         assert_eq!(create.partition_by, ["b"]);
         assert_eq!(create.columns.len(), 2);
     }

@@ -8,7 +8,8 @@ use datafusion::{
         parser::Statement as DfStatement,
         resolve::resolve_table_references,
         sqlparser::ast::{
-            self, FunctionArg, FunctionArgExpr, FunctionArguments, TableFactor, Value, Visit, Visitor,
+            self, FunctionArg, FunctionArgExpr, FunctionArguments, TableFactor, Value, Visit,
+            Visitor,
         },
     },
 };
@@ -20,8 +21,14 @@ use crate::{
 };
 
 /// Functions whose first argument (or `model =>`) names a model.
-const MODEL_FUNCTIONS: [&str; 6] =
-    ["kmeans_assign", "kmeans_distance", "ml_predict", "ml_predict_proba", "shap_values", "shap_explain"];
+const MODEL_FUNCTIONS: [&str; 6] = [
+    "kmeans_assign",
+    "kmeans_distance",
+    "ml_predict",
+    "ml_predict_proba",
+    "shap_values",
+    "shap_explain",
+];
 /// The schema that models are addressed in.
 pub(crate) const MODEL_SCHEMA: &str = "ml";
 
@@ -48,12 +55,19 @@ pub fn references(text: &str) -> Result<References> {
 
 pub(super) fn of_statement(statement: &Statement) -> Result<References> {
     Ok(match statement {
-        Statement::Query(statement) => References { reads: reads(statement)?, ..References::default() },
+        Statement::Query(statement) => References {
+            reads: reads(statement)?,
+            ..References::default()
+        },
         Statement::Change(statement) => {
             let writes = change_target(statement)?;
             let mut reads = reads(statement)?;
             reads.retain(|name| Some(name) != writes.as_ref());
-            References { writes, reads, ..References::default() }
+            References {
+                writes,
+                reads,
+                ..References::default()
+            }
         }
         Statement::CreateTable(create) => References {
             writes: Some(create.name.clone()),
@@ -64,7 +78,12 @@ pub(super) fn of_statement(statement: &Statement) -> Result<References> {
             },
             query: None,
         },
-        Statement::CreateView { name, query, if_not_exists, .. } => References {
+        Statement::CreateView {
+            name,
+            query,
+            if_not_exists,
+            ..
+        } => References {
             writes: Some(name.clone()),
             creates_if_missing: *if_not_exists,
             reads: reads(&parse::parse_one(query)?)?,
@@ -76,19 +95,26 @@ pub(super) fn of_statement(statement: &Statement) -> Result<References> {
             reads: reads(&parse::parse_one(&create.query)?)?,
             query: Some(create.query.clone()),
         },
-        Statement::Drop { name, .. } => References { writes: Some(name.clone()), ..References::default() },
-        Statement::DropModel { name, .. } => {
-            References { writes: Some(TableName::new(MODEL_SCHEMA, name)?), ..References::default() }
-        }
-        Statement::DescribeHistory { name, .. } => {
-            References { reads: BTreeSet::from([name.clone()]), ..References::default() }
-        }
+        Statement::Drop { name, .. } => References {
+            writes: Some(name.clone()),
+            ..References::default()
+        },
+        Statement::DropModel { name, .. } => References {
+            writes: Some(TableName::new(MODEL_SCHEMA, name)?),
+            ..References::default()
+        },
+        Statement::DescribeHistory { name, .. } => References {
+            reads: BTreeSet::from([name.clone()]),
+            ..References::default()
+        },
         Statement::CreateSchema { .. } | Statement::ShowModels => References::default(),
     })
 }
 
 fn change_target(statement: &DfStatement) -> Result<Option<TableName>> {
-    let DfStatement::Statement(statement) = statement else { return Ok(None) };
+    let DfStatement::Statement(statement) = statement else {
+        return Ok(None);
+    };
     let name = match statement.as_ref() {
         ast::Statement::Insert(insert) => match &insert.table {
             ast::TableObject::TableName(name) => Some(name),
@@ -96,7 +122,8 @@ fn change_target(statement: &DfStatement) -> Result<Option<TableName>> {
         },
         ast::Statement::Merge(merge) => factor_name(&merge.table),
         ast::Statement::Delete(delete) => {
-            let (ast::FromTable::WithFromKeyword(from) | ast::FromTable::WithoutKeyword(from)) = &delete.from;
+            let (ast::FromTable::WithFromKeyword(from) | ast::FromTable::WithoutKeyword(from)) =
+                &delete.from;
             from.first().and_then(|table| factor_name(&table.relation))
         }
         _ => None,
@@ -122,10 +149,14 @@ fn reads(statement: &DfStatement) -> Result<BTreeSet<TableName>> {
     visit(statement, &mut found);
     let mut reads = BTreeSet::new();
     for table in tables {
-        let is_function = matches!(&table, TableReference::Bare { table } if found.relations.contains(&**table));
+        let is_function =
+            matches!(&table, TableReference::Bare { table } if found.relations.contains(&**table));
         if !is_function && table.schema() != Some("information_schema") {
             let name = table.table().split("@v").next().unwrap_or_default();
-            reads.insert(TableName::new(table.schema().unwrap_or(DEFAULT_SCHEMA), name)?);
+            reads.insert(TableName::new(
+                table.schema().unwrap_or(DEFAULT_SCHEMA),
+                name,
+            )?);
         }
     }
     for function in &found.relations {
@@ -161,7 +192,12 @@ impl Visitor for Functions {
     type Break = ();
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
-        if let TableFactor::Table { name, args: Some(args), .. } = factor {
+        if let TableFactor::Table {
+            name,
+            args: Some(args),
+            ..
+        } = factor
+        {
             let function = name.to_string().to_lowercase();
             self.note_model(&function, &args.args);
             self.relations.insert(function);
@@ -185,7 +221,9 @@ impl Functions {
             return;
         }
         let named = arguments.iter().find_map(|argument| match argument {
-            FunctionArg::Named { name, arg, .. } if name.value.eq_ignore_ascii_case("model") => Some(arg),
+            FunctionArg::Named { name, arg, .. } if name.value.eq_ignore_ascii_case("model") => {
+                Some(arg)
+            }
             _ => None,
         });
         let first = arguments.iter().find_map(|argument| match argument {
@@ -218,10 +256,20 @@ mod tests {
         .unwrap();
         assert_eq!(found.writes.unwrap().to_string(), "gold.x");
         let reads = names(&found.reads);
-        for table in ["ml.mood", "silver.plays", "silver.sessions", "gold.coach_policy"] {
+        for table in [
+            "ml.mood",
+            "silver.plays",
+            "silver.sessions",
+            "gold.coach_policy",
+        ] {
             assert!(reads.contains(&table.to_string()), "{table} of {reads:?}");
         }
-        assert!(!reads.iter().any(|name| name.ends_with(".p") || name.contains("recommend")), "{reads:?}");
+        assert!(
+            !reads
+                .iter()
+                .any(|name| name.ends_with(".p") || name.contains("recommend")),
+            "{reads:?}"
+        );
     }
 
     #[test]
@@ -237,7 +285,10 @@ mod tests {
 
     #[test]
     fn the_target_of_an_insert_is_not_read() {
-        let found = references("insert into bronze.t select * from staging.s s left anti join bronze.t t on s.a = t.a").unwrap();
+        let found = references(
+            "insert into bronze.t select * from staging.s s left anti join bronze.t t on s.a = t.a",
+        )
+        .unwrap();
         assert_eq!(found.writes.unwrap().to_string(), "bronze.t");
         assert_eq!(names(&found.reads), ["staging.s"]);
     }

@@ -1,4 +1,4 @@
-//! A report as JUnit XML: one test case for each script and each check.
+//! A report as `JUnit` XML: one test case for each script and each check.
 
 use std::time::Duration;
 

@@ -10,6 +10,13 @@ use crate::sources::report::{Position, Tallies, is_kept};
 /// Listeners whose zones are told one by one.
 const ZONES_NAMED: usize = 3;
 
+/// The rows of one reason, and where the first of them is.
+#[derive(Default)]
+struct Reason<'a> {
+    rows: u64,
+    first: Option<(&'a str, Position)>,
+}
+
 /// What became of every row of an import.
 #[derive(Debug, Clone)]
 pub struct Report {
@@ -61,17 +68,17 @@ impl Report {
     }
 
     fn write_reasons(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut reasons: BTreeMap<(&str, &str), (u64, Option<(&str, Position)>)> = BTreeMap::new();
+        let mut reasons: BTreeMap<(&str, &str), Reason<'_>> = BTreeMap::new();
         for (cause, tally) in self.tallies.iter().filter(|(_, tally)| tally.rows > 0) {
-            let entry = reasons.entry((cause.kind, &cause.reason)).or_default();
-            entry.0 += tally.rows;
-            let first = tally
+            let reason = reasons.entry((cause.kind, &cause.reason)).or_default();
+            reason.rows += tally.rows;
+            let here = tally
                 .position
                 .map(|position| (cause.file.as_str(), position));
-            entry.1 = entry.1.or(first);
+            reason.first = reason.first.or(here);
         }
         write!(f, "{:>11}  {:<9}  reason", "rows", "of")?;
-        for ((kind, reason), (rows, first)) in reasons {
+        for ((kind, reason), Reason { rows, first }) in reasons {
             write!(f, "\n{:>11}  {kind:<9}  {reason}", grouped(rows))?;
             if let Some((file, position)) = first {
                 write!(f, " (first in {file}, {position})")?;
@@ -127,21 +134,21 @@ impl Report {
     }
 
     fn write_zones(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (named, unnamed): (Vec<_>, Vec<_>) =
+        let (known, unknown): (Vec<_>, Vec<_>) =
             self.zones.iter().partition(|(_, zone)| zone.is_some());
-        for (user, zone) in named.iter().take(ZONES_NAMED) {
+        for (user, zone) in known.iter().take(ZONES_NAMED) {
             let zone = zone.as_deref().unwrap_or(DEFAULT_TIMEZONE);
             write!(f, "\nTime zone of {user}: {zone}")?;
         }
-        if unnamed.is_empty() {
+        if unknown.is_empty() {
             return Ok(());
         }
-        let names: Vec<&str> = unnamed
+        let names: Vec<&str> = unknown
             .iter()
             .take(ZONES_NAMED)
             .map(|(user, _)| user.as_str())
             .collect();
-        let more = match unnamed.len().saturating_sub(ZONES_NAMED) {
+        let more = match unknown.len().saturating_sub(ZONES_NAMED) {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
