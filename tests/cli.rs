@@ -251,7 +251,7 @@ fn serve_refuses_what_is_not_this_machine() -> Result<()> {
     let run = moodlake(&["serve", "--listen", "0.0.0.0:0", "--dir", text(dir.path())])?;
     assert_ne!(run.code, 0);
     assert!(
-        run.stderr.contains("0.0.0.0") && run.stderr.contains("loopback"),
+        run.stderr.contains("0.0.0.0") && run.stderr.contains("127.0.0.1"),
         "{}",
         run.stderr
     );

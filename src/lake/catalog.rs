@@ -83,6 +83,21 @@ impl StatementCatalog {
         Ok(())
     }
 
+    /// Shows a table's columns as nullable to this statement: a NULL must reach the lake, which names the column and
+    /// the row, and not fail before.
+    ///
+    /// # Errors
+    /// Those of opening the table.
+    pub async fn accept_nulls(&self, name: &TableName) -> Result<()> {
+        if let Some(snapshot) = self.lake.latest(name).await? {
+            self.record(&snapshot);
+            let provider = scan::provider_accepting_nulls(snapshot);
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            seen.insert(name.to_string(), provider);
+        }
+        Ok(())
+    }
+
     async fn provider(&self, schema: &str, table: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         let key = format!("{schema}.{table}");
         if let Some(known) = self

@@ -57,6 +57,17 @@ pub(super) async fn provider(snapshot: Arc<Snapshot>) -> Result<Arc<dyn TablePro
     Ok(Arc::new(SnapshotScan { snapshot, schema }))
 }
 
+/// A provider for the target of an INSERT, all of whose columns take NULL.
+pub(super) fn provider_accepting_nulls(snapshot: Arc<Snapshot>) -> Arc<dyn TableProvider> {
+    let columns = transform_schema_to_view(snapshot.schema());
+    let nullable = columns
+        .fields()
+        .iter()
+        .map(|field| field.as_ref().clone().with_nullable(true));
+    let schema = Arc::new(Schema::new(nullable.collect::<Vec<_>>()));
+    Arc::new(SnapshotScan { snapshot, schema })
+}
+
 fn needs_delta_reader(snapshot: &Snapshot) -> Result<bool> {
     let state = snapshot
         .table

@@ -508,14 +508,19 @@ fn with_sides(expression: &Expr, target: &TableReference) -> Result<Expr> {
 
 /// delta-rs shows the rows that break a constraint, but not which: the table's constraints are named beside them.
 fn broken_by_merge(snapshot: &Snapshot, error: DeltaTableError) -> Error {
-    let DeltaTableError::InvalidData { message } = error else {
+    let message = error.to_string();
+    let Some(preview) = message.find("Preview of invalid data:") else {
         return lake_error(&snapshot.name, error);
     };
-    let rows = message.split("\n\n").last().unwrap_or_default();
-    let constraints = constraints::names(snapshot).join(", ");
+    let rows = message[preview..]
+        .lines()
+        .skip(1)
+        .filter(|line| !line.is_empty());
     Error::Constraint(format!(
-        "{}: {constraints} is broken by these rows; nothing was written\n{rows}",
-        snapshot.name
+        "{}: {} is broken by these rows; nothing was written\n{}",
+        snapshot.name,
+        constraints::names(snapshot).join(", "),
+        rows.collect::<Vec<_>>().join("\n")
     ))
 }
 

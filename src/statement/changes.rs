@@ -25,6 +25,9 @@ impl Engine {
     ) -> Result<u64> {
         let scope = self.scope().await?;
         let note = self.note(&scope, statement, text).await?;
+        if let Some(target) = insert_target(df)? {
+            scope.catalog.accept_nulls(&target).await?;
+        }
         let plan = scope.state.statement_to_plan(df.clone()).await?;
         let LogicalPlan::Dml(dml) = plan else {
             return Err(Error::Internal(
@@ -61,6 +64,23 @@ impl Engine {
             }
             other => Err(Error::Unsupported(format!("{other} is not offered"))),
         }
+    }
+}
+
+/// The table of an INSERT … VALUES.
+fn insert_target(df: &DfStatement) -> Result<Option<TableName>> {
+    let DfStatement::Statement(statement) = df else {
+        return Ok(None);
+    };
+    match statement.as_ref() {
+        ast::Statement::Insert(ast::Insert {
+            table: ast::TableObject::TableName(name),
+            source: Some(source),
+            ..
+        }) if matches!(source.body.as_ref(), SetExpr::Values(_)) => {
+            super::parse::table_name(name).map(Some)
+        }
+        _ => Ok(None),
     }
 }
 

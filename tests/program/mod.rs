@@ -8,18 +8,18 @@ use anyhow::{Context, Result, ensure};
 
 /// What a finished run left behind.
 #[derive(Debug)]
-pub struct Run {
+pub(crate) struct Run {
     /// The exit code; -1 when a signal ended it.
-    pub code: i32,
+    pub(crate) code: i32,
     /// Standard output.
-    pub stdout: String,
+    pub(crate) stdout: String,
     /// Standard error.
-    pub stderr: String,
+    pub(crate) stderr: String,
 }
 
 impl Run {
     /// Itself, if it succeeded.
-    pub fn ok(self) -> Result<Self> {
+    pub(crate) fn ok(self) -> Result<Self> {
         ensure!(
             self.code == 0,
             "exit code {}: {}{}",
@@ -32,7 +32,7 @@ impl Run {
 }
 
 /// The program with the given arguments, without anything of the tester's environment.
-pub fn command<I: AsRef<OsStr>>(arguments: &[I]) -> Command {
+pub(crate) fn command<I: AsRef<OsStr>>(arguments: &[I]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_moodlake"));
     command.args(arguments).stdin(Stdio::null());
     for variable in ["MOODLAKE_DIR", "MOODLAKE_LOG", "RUST_LOG", "RUST_BACKTRACE"] {
@@ -42,12 +42,12 @@ pub fn command<I: AsRef<OsStr>>(arguments: &[I]) -> Command {
 }
 
 /// Runs the program to its end.
-pub fn moodlake<I: AsRef<OsStr>>(arguments: &[I]) -> Result<Run> {
+pub(crate) fn moodlake<I: AsRef<OsStr>>(arguments: &[I]) -> Result<Run> {
     finish(&mut command(arguments))
 }
 
 /// Runs a prepared command to its end.
-pub fn finish(command: &mut Command) -> Result<Run> {
+pub(crate) fn finish(command: &mut Command) -> Result<Run> {
     let output = command.output().context("moodlake does not start")?;
     Ok(Run {
         code: output.status.code().unwrap_or(-1),
@@ -57,7 +57,7 @@ pub fn finish(command: &mut Command) -> Result<Run> {
 }
 
 /// The rows of a query on the lake in `dir`, each field as text, the header left out.
-pub fn rows(dir: &Path, sql: &str) -> Result<Vec<Vec<String>>> {
+pub(crate) fn rows(dir: &Path, sql: &str) -> Result<Vec<Vec<String>>> {
     let run = moodlake(&[
         OsStr::new("sql"),
         OsStr::new(sql),

@@ -26,7 +26,8 @@ const MESSAGE_LIMIT: usize = 256 << 20;
 
 #[tokio::test]
 async fn a_batch_of_twenty_megabytes_is_loaded_whole() {
-    let mut flight = start().await.flight;
+    let running = start().await;
+    let mut flight = running.flight.clone();
     let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..3_000_000));
     let batch = RecordBatch::try_from_iter([("n", numbers)]).unwrap();
     for (create, rows) in [(true, 3_000_000), (false, 6_000_000)] {

@@ -17,7 +17,8 @@ use super::harness::{fetch, start, strings, update};
 
 #[tokio::test]
 async fn metadata_needs_no_catalogue() {
-    let mut flight = start().await.flight;
+    let running = start().await;
+    let mut flight = running.flight.clone();
     update(
         &mut flight,
         "create table silver.tracks (track_id varchar not null, tempo double)",
@@ -75,7 +76,8 @@ async fn metadata_needs_no_catalogue() {
 
 #[tokio::test]
 async fn columns_come_with_flight_sqls_metadata() {
-    let mut flight = start().await.flight;
+    let running = start().await;
+    let mut flight = running.flight.clone();
     update(
         &mut flight,
         "create table silver.tracks (track_id varchar not null, tempo double)",
@@ -105,7 +107,8 @@ async fn columns_come_with_flight_sqls_metadata() {
 
 #[tokio::test]
 async fn what_drivers_ask_at_connect_is_answered() {
-    let mut flight = start().await.flight;
+    let running = start().await;
+    let mut flight = running.flight.clone();
     let info = flight
         .get_sql_info(vec![SqlInfo::FlightSqlServerTransaction])
         .await
@@ -125,7 +128,8 @@ async fn what_drivers_ask_at_connect_is_answered() {
 
 #[tokio::test]
 async fn a_schema_can_be_had_without_running() {
-    let mut flight = start().await.flight;
+    let running = start().await;
+    let mut flight = running.flight.clone();
     for (query, columns) in [
         ("select 1 as one", 1),
         ("create table gold.t (n bigint)", 0),

@@ -11,7 +11,8 @@ use super::harness::{fetch, number, start, strings, update};
 
 #[tokio::test]
 async fn parameters_are_bound_by_position_whatever_their_spelling() {
-    let mut flight = start().await.flight;
+    let running = start().await;
+    let mut flight = running.flight.clone();
     for sql in ["select ? as a, ? as b", "select $1 as a, $2 as b"] {
         let mut statement = flight.prepare(sql.into(), None).await.unwrap();
         assert_eq!(statement.parameter_schema().unwrap().fields().len(), 2);
@@ -37,7 +38,8 @@ async fn parameters_are_bound_by_position_whatever_their_spelling() {
 
 #[tokio::test]
 async fn many_rows_bound_to_an_update_are_one_commit() {
-    let mut flight = start().await.flight;
+    let running = start().await;
+    let mut flight = running.flight.clone();
     update(
         &mut flight,
         "create table gold.notes (n bigint, text varchar)",

@@ -16,7 +16,8 @@ use super::harness::{fetch, number, query, start, strings, ticket, update};
 
 #[tokio::test]
 async fn an_insert_runs_once_however_often_its_ticket_is_fetched() {
-    let mut flight = start().await.flight;
+    let running = start().await;
+    let mut flight = running.flight.clone();
     assert_eq!(
         update(&mut flight, "create table gold.notes (n bigint)").await,
         0
@@ -43,7 +44,8 @@ async fn an_insert_runs_once_however_often_its_ticket_is_fetched() {
 
 #[tokio::test]
 async fn a_query_can_be_fetched_again_and_sees_the_lake_of_its_start() {
-    let mut flight = start().await.flight;
+    let running = start().await;
+    let mut flight = running.flight.clone();
     update(&mut flight, "create table gold.notes as select 1 as n").await;
     let sql = "select count(*) from gold.notes".to_string();
     let info = flight.execute(sql, None).await.unwrap();
@@ -56,7 +58,8 @@ async fn a_query_can_be_fetched_again_and_sees_the_lake_of_its_start() {
 
 #[tokio::test]
 async fn a_wrong_statement_is_the_callers_fault_in_one_line() {
-    let mut flight = start().await.flight;
+    let running = start().await;
+    let mut flight = running.flight.clone();
     for sql in [
         "selec 1",
         "select * from gold.nowhere",
@@ -73,7 +76,8 @@ async fn a_wrong_statement_is_the_callers_fault_in_one_line() {
 
 #[tokio::test]
 async fn a_ticket_of_nobody_is_refused() {
-    let mut flight = start().await.flight;
+    let running = start().await;
+    let mut flight = running.flight.clone();
     let mut info = flight.execute("select 1".into(), None).await.unwrap();
     let other = flight.execute("select 2".into(), None).await.unwrap();
     assert_ne!(ticket(&info), ticket(&other));
@@ -90,7 +94,8 @@ async fn a_ticket_of_nobody_is_refused() {
 
 #[tokio::test]
 async fn no_view_dictionary_or_half_float_leaves_the_server() {
-    let mut flight = start().await.flight;
+    let running = start().await;
+    let mut flight = running.flight.clone();
     let sql = "select cast('a' as varchar) as text, arrow_cast('a', 'Utf8View') as view, \
                arrow_cast('a', 'LargeUtf8') as large, arrow_cast('a', 'BinaryView') as bytes, \
                arrow_cast('a', 'Dictionary(Int32, Utf8)') as dictionary, \
@@ -127,7 +132,8 @@ async fn no_view_dictionary_or_half_float_leaves_the_server() {
 
 #[tokio::test]
 async fn a_substrait_plan_is_a_query_like_any() {
-    let mut flight = start().await.flight;
+    let running = start().await;
+    let mut flight = running.flight.clone();
     let ctx = SessionContext::default();
     let plan = serializer::serialize_bytes("select upper('calm') as mood", &ctx);
     let command = CommandStatementSubstraitPlan {

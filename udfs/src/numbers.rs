@@ -36,10 +36,9 @@ pub(crate) fn check_numbers(
     given: &[FieldRef],
 ) -> Result<()> {
     if given.len() < required || given.len() > names.len() {
-        let optional: String = names[required..]
+        let optional = names[required..]
             .iter()
-            .map(|name| format!("[, {name}]"))
-            .collect();
+            .fold(String::new(), |text, name| text + "[, " + name + "]");
         let call = format!("{}{optional}", names[..required].join(", "));
         return plan_err!(
             "{function}: expected {function}({call}), got {} arguments",

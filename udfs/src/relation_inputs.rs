@@ -107,8 +107,8 @@ fn normalised(name: &Ident) -> String {
 
 fn select_all(table: &str) -> Result<Box<Query>> {
     let parsed = Parser::parse_sql(&GenericDialect {}, &format!("select * from {table}"))?;
-    match parsed.into_iter().next() {
-        Some(ast::Statement::Query(query)) => Ok(query),
-        _ => plan_err!("'{table}' is no table's name"),
+    if let Some(ast::Statement::Query(query)) = parsed.into_iter().next() {
+        return Ok(query);
     }
+    plan_err!("'{table}' is no table's name")
 }

@@ -4,7 +4,7 @@ use arrow::{array::Array, util::pretty::pretty_format_batches};
 
 use crate::session::{
     POLICY, USUAL, add_plays, add_tracks, error, integer, ladder, numbers, play, random_session,
-    run, rungs, session, texts, usual_with,
+    run, rungs, session, texts,
 };
 
 /// Every coach row that breaks a promise, computed by SQL of its own from the tables.
