@@ -48,6 +48,10 @@ const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
 
 /// A lake to talk to: the engine in this process, or a server.
 #[derive(Clone)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a program has one or two of these"
+)]
 pub enum Client {
     /// The engine in this process.
     Local(Engine),
@@ -265,6 +269,10 @@ fn ingest_command(target: &TableName, mode: IngestMode) -> CommandStatementInges
 
 /// The batches as messages, the command with the first. An error is reported, and the messages then
 /// never end, for their end would make the server commit what it has.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the stream of messages must not borrow the command"
+)]
 fn encoded(
     command: CommandStatementIngest,
     batches: SendableRecordBatchStream,

@@ -1,4 +1,8 @@
 //! The Flight SQL server, spoken to over a socket as its clients do.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a harness that cannot start is a failed test"
+)]
 
 mod server {
     mod harness;

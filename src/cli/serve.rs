@@ -32,7 +32,7 @@ pub(super) struct Arguments {
     /// The address to listen on; port 0 takes a free one
     #[arg(long, value_name = "HOST:PORT", default_value = LISTEN)]
     listen: String,
-    /// A folder that spotify_history() and tracks_csv() may read; can be repeated
+    /// A folder that `spotify_history()` and `tracks_csv()` may read; can be repeated
     #[arg(long, value_name = "DIR")]
     files: Vec<PathBuf>,
 }

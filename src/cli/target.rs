@@ -16,7 +16,7 @@ const DEFAULT: &str = "./lake";
 pub(super) struct Target {
     #[command(flatten)]
     folder: Folder,
-    /// A running server instead of a folder, such as grpc://127.0.0.1:50051
+    /// A running server instead of a folder, such as `grpc://127.0.0.1:50051`
     #[arg(long, value_name = "URL", conflicts_with = "dir")]
     server: Option<String>,
 }
@@ -24,7 +24,7 @@ pub(super) struct Target {
 /// `--dir`.
 #[derive(Debug, Args)]
 pub(super) struct Folder {
-    /// The lake's folder [default: $MOODLAKE_DIR or ./lake]
+    /// The lake's folder [default: `$MOODLAKE_DIR` or ./lake]
     // Not clap's `env`: a variable that is set must not conflict with `--server`.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,

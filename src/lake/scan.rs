@@ -51,7 +51,7 @@ pub(super) struct SnapshotScan {
 /// The provider of a snapshot.
 pub(super) async fn provider(snapshot: Arc<Snapshot>) -> Result<Arc<dyn TableProvider>> {
     if needs_delta_reader(&snapshot)? {
-        return Ok(snapshot.table.table_provider().await?);
+        return snapshot.table.table_provider().await;
     }
     let schema = Arc::new(transform_schema_to_view(snapshot.schema()));
     Ok(Arc::new(SnapshotScan { snapshot, schema }))

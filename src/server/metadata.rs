@@ -1,4 +1,4 @@
-//! Catalogues, schemas, tables and table types, as information_schema lists them.
+//! Catalogues, schemas, tables and table types, as `information_schema` lists them.
 
 use arrow::{
     array::{Array, AsArray, BooleanArray, RecordBatch, StringArray},
@@ -60,7 +60,9 @@ pub(crate) fn catalogs(command: CommandGetCatalogs) -> Result<RecordBatch> {
 /// The table types that [`Service::tables`] tells apart.
 pub(crate) fn table_types(command: CommandGetTableTypes) -> Result<RecordBatch> {
     let mut builder = command.into_builder();
-    TABLE_TYPES.iter().for_each(|name| builder.append(name));
+    for name in TABLE_TYPES {
+        builder.append(name);
+    }
     builder.build().map_err(wire::flight_error)
 }
 

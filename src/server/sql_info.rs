@@ -218,17 +218,21 @@ const CONVERTIBLE: &[Convert] = &[
 /// An Arrow error never in practice: the values are fixed.
 pub(crate) fn data(session: &SessionState) -> Result<SqlInfoData> {
     let mut builder = SqlInfoDataBuilder::new();
-    STRINGS
-        .iter()
-        .for_each(|(code, text)| builder.append(*code, *text));
-    YES.iter().for_each(|code| builder.append(*code, true));
-    NO.iter().for_each(|code| builder.append(*code, false));
-    UNLIMITED
-        .iter()
-        .for_each(|code| builder.append(*code, 0_i64));
-    NUMBERS
-        .iter()
-        .for_each(|(code, number)| builder.append(*code, *number));
+    for (code, text) in STRINGS {
+        builder.append(*code, *text);
+    }
+    for code in YES {
+        builder.append(*code, true);
+    }
+    for code in NO {
+        builder.append(*code, false);
+    }
+    for code in UNLIMITED {
+        builder.append(*code, 0_i64);
+    }
+    for (code, number) in NUMBERS {
+        builder.append(*code, *number);
+    }
     builder.append(SqlInfo::SqlKeywords, KEYWORDS);
     for (code, sections) in FUNCTION_LISTS {
         builder.append(*code, functions(session, sections));

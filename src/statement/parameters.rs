@@ -136,7 +136,9 @@ fn literal(value: &ScalarValue) -> Result<ast::Expr> {
         ScalarValue::Binary(Some(bytes))
         | ScalarValue::LargeBinary(Some(bytes))
         | ScalarValue::BinaryView(Some(bytes)) => {
-            let hex = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            let digits =
+                |byte: &u8| [byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16));
+            let hex = bytes.iter().flat_map(digits).flatten().collect();
             Some(ast::Expr::value(Value::HexStringLiteral(hex)))
         }
         _ => None,

@@ -151,7 +151,7 @@ fn number_parameters(tokens: &mut [Token]) {
     }
 }
 
-fn rewrite_versions(tokens: &mut Vec<Token>) -> Result<()> {
+fn rewrite_versions(tokens: &mut [Token]) -> Result<()> {
     let at = meaningful(tokens);
     for window in at.windows(5) {
         if !starts_with(tokens, &window[1..], &["version", "as", "of"]) {

@@ -67,6 +67,7 @@ async fn metadata_needs_no_catalogue() {
     let info = flight.get_tables(elsewhere).await.unwrap();
     assert!(strings(&fetch(&mut flight, &info).await, 2).is_empty());
     let views = CommandGetTables {
+        db_schema_filter_pattern: Some("gold".into()),
         table_types: vec!["VIEW".into()],
         ..Default::default()
     };

@@ -57,7 +57,7 @@ async fn a_query_can_be_fetched_again_and_sees_the_lake_of_its_start() {
 }
 
 #[tokio::test]
-async fn a_wrong_statement_is_the_callers_fault_in_one_line() {
+async fn a_wrong_statement_is_the_callers_fault_in_plain_words() {
     let running = start().await;
     let mut flight = running.flight.clone();
     for sql in [
@@ -70,7 +70,9 @@ async fn a_wrong_statement_is_the_callers_fault_in_one_line() {
             panic!("{sql}: {error}");
         };
         assert_eq!(status.code(), Code::InvalidArgument, "{sql}: {status}");
-        assert!(!status.message().contains('\n'), "{status}");
+        for noise in ["backtrace", "Error(", "Error {", "DataFusion error"] {
+            assert!(!status.message().contains(noise), "{status}");
+        }
     }
 }
 
