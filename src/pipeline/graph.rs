@@ -36,7 +36,7 @@ impl Node {
                 schema: "ml".into(),
                 table: (*table).into(),
             };
-            written.extend(REGISTRY.iter().map(|table| entry(table)));
+            written.extend(REGISTRY.iter().map(entry));
         }
         written
     }
