@@ -73,7 +73,7 @@ impl Engine {
     /// Opens a lake, making its folders and the registry's tables if they are not there.
     ///
     /// # Errors
-    /// [`Error::Io`] or [`Error::Lake`] when the folder cannot be used.
+    /// [`Io`](crate::error::Error::Io) or [`Lake`](crate::error::Error::Lake) when the folder cannot be used.
     pub async fn open(settings: Settings) -> Result<Self> {
         let shared = Shared {
             lake: Arc::new(Lake::open(&settings.dir)?),
