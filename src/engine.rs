@@ -4,11 +4,11 @@
 //! exist now. What is done with statements is in `statement/`.
 
 use std::{
+    fmt,
     path::PathBuf,
     sync::{Arc, PoisonError, RwLock},
 };
 
-use async_trait::async_trait;
 use datafusion::{
     catalog::Session,
     common::Result as DataFusionResult,
@@ -20,7 +20,7 @@ use datafusion::{
     physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner},
     prelude::SessionConfig,
 };
-use futures::FutureExt;
+use futures::{FutureExt, future::BoxFuture};
 use moodlake_udfs::ModelSource;
 
 pub use crate::statement::{IngestMode, Outcome, Planned, Prepared};
@@ -121,8 +121,8 @@ impl Engine {
     fn scope_of(&self, models: Arc<Models>) -> Scope {
         let base = models
             .session
-            .get_or_init(|| self.base_session(&models.source))
-            .clone();
+            .get_or_init(|| Arc::new(self.base_session(&models.source)));
+        let base = Arc::clone(base);
         let catalog = StatementCatalog::new(Arc::clone(&self.0.lake), base, models.objects.clone());
         let state = catalog.session();
         Scope {
@@ -145,7 +145,7 @@ impl Engine {
             .with_config(config)
             .with_runtime_env(Arc::clone(&self.0.runtime))
             .with_default_features()
-            .with_query_planner(Arc::new(LakePlanner))
+            .with_query_planner(Arc::new(LakePlanner::new()))
             .build();
         let ctx = session_context(state);
         // Neither can fail: a fresh session refuses no function.
@@ -164,18 +164,34 @@ fn session_context(state: SessionState) -> datafusion::prelude::SessionContext {
 }
 
 /// DataFusion's planner, which also lowers the nodes of delta-rs' builders.
-#[derive(Debug)]
-struct LakePlanner;
+struct LakePlanner(DefaultPhysicalPlanner);
 
-#[async_trait]
+impl LakePlanner {
+    fn new() -> Self {
+        let extensions = lake::extension_planners();
+        Self(DefaultPhysicalPlanner::with_extension_planners(extensions))
+    }
+}
+
+impl fmt::Debug for LakePlanner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LakePlanner")
+    }
+}
+
 impl QueryPlanner for LakePlanner {
-    async fn create_physical_plan(
-        &self,
-        plan: &LogicalPlan,
-        session: &dyn Session,
-    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
-        DefaultPhysicalPlanner::with_extension_planners(lake::extension_planners())
-            .create_physical_plan(plan, session)
-            .await
+    // As async_trait would write it, without a future of its own around the planner's.
+    fn create_physical_plan<'a, 'b, 'c, 'd>(
+        &'a self,
+        plan: &'b LogicalPlan,
+        session: &'c dyn Session,
+    ) -> BoxFuture<'d, DataFusionResult<Arc<dyn ExecutionPlan>>>
+    where
+        'a: 'd,
+        'b: 'd,
+        'c: 'd,
+        Self: 'd,
+    {
+        self.0.create_physical_plan(plan, session)
     }
 }

@@ -11,9 +11,10 @@ use datafusion::{
     catalog::{CatalogProvider, CatalogProviderList, MemTable, SchemaProvider, TableProvider},
     common::{Result as DataFusionResult, plan_err},
     datasource::ViewTable,
-    execution::{SessionState, session_state::SessionStateBuilder},
+    execution::SessionState,
     logical_expr::TableType,
 };
+use futures::{FutureExt, future::BoxFuture};
 
 use super::{
     CATALOG, Lake, SCHEMAS, TableName, scan,
@@ -32,7 +33,7 @@ const VIEW_DEPTH: usize = 16;
 pub struct StatementCatalog {
     lake: Arc<Lake>,
     /// A session without a catalogue, from which this statement's sessions are made.
-    base: SessionState,
+    base: Arc<SessionState>,
     /// Models, which the lake does not know, as rows of `system.tables`.
     models: Vec<Object>,
     seen: Mutex<HashMap<String, Arc<dyn TableProvider>>>,
@@ -44,7 +45,7 @@ pub struct StatementCatalog {
 impl StatementCatalog {
     /// A catalogue for one statement.
     #[must_use]
-    pub fn new(lake: Arc<Lake>, base: SessionState, models: Vec<Object>) -> Arc<Self> {
+    pub fn new(lake: Arc<Lake>, base: Arc<SessionState>, models: Vec<Object>) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             lake,
             base,
@@ -56,13 +57,13 @@ impl StatementCatalog {
         })
     }
 
-    /// A session that sees this catalogue.
+    /// A session that sees this catalogue, and for which it is now.
     #[must_use]
     pub fn session(&self) -> SessionState {
-        let state = SessionStateBuilder::new_from_existing(self.base.clone());
+        let mut state = self.base.as_ref().clone();
+        state.register_catalog_list(Arc::new(CatalogList(self.this.upgrade())));
+        state.mark_start_execution();
         state
-            .with_catalog_list(Arc::new(CatalogList(self.this.upgrade())))
-            .build()
     }
 
     /// The state of each table that the statement has read so far.
@@ -166,7 +167,7 @@ impl StatementCatalog {
         }
         let nested = Arc::new_cyclic(|this| Self {
             lake: Arc::clone(&self.lake),
-            base: self.base.clone(),
+            base: Arc::clone(&self.base),
             models: Vec::new(),
             seen: Mutex::new(
                 self.seen
@@ -256,6 +257,19 @@ struct LakeSchema {
     name: String,
 }
 
+type Found = DataFusionResult<Option<Arc<dyn TableProvider>>>;
+
+impl LakeSchema {
+    fn find(&self, table: &str) -> BoxFuture<'static, Found> {
+        let (catalog, schema, table) = (
+            Arc::clone(&self.catalog),
+            self.name.clone(),
+            table.to_string(),
+        );
+        async move { Ok(catalog.provider(&schema, &table).await?) }.boxed()
+    }
+}
+
 #[async_trait]
 impl SchemaProvider for LakeSchema {
     fn table_names(&self) -> Vec<String> {
@@ -268,8 +282,15 @@ impl SchemaProvider for LakeSchema {
         names
     }
 
-    async fn table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
-        Ok(self.catalog.provider(&self.name, name).await?)
+    // As async_trait would write it, but for the proof that everything in here can be sent between threads: with the
+    // bounds on lifetimes in sight the compiler takes seconds for that, in a function of its own it has it ready.
+    fn table<'a, 'b, 'c>(&'a self, name: &'b str) -> BoxFuture<'c, Found>
+    where
+        'a: 'c,
+        'b: 'c,
+        Self: 'c,
+    {
+        self.find(name)
     }
 
     async fn table_type(&self, name: &str) -> DataFusionResult<Option<TableType>> {

@@ -215,7 +215,8 @@ impl Lake {
     }
 
     fn remember(&self, name: &TableName, table: DeltaTable) -> Result<Arc<Snapshot>> {
-        let snapshot = Arc::new(Snapshot::new(name.clone(), table)?);
+        let tag = self.commit_tag(name, table.version().unwrap_or_default());
+        let snapshot = Arc::new(Snapshot::new(name.clone(), table, tag)?);
         let mut snapshots = self
             .snapshots
             .lock()

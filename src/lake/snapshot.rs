@@ -1,11 +1,13 @@
 //! One version of one table, opened once and shared, and the check that it is still the newest.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    sync::{Arc, OnceLock},
+    time::SystemTime,
+};
 
 use arrow::datatypes::SchemaRef;
-use deltalake::{DeltaTable, DeltaTableBuilder, logstore::commit_uri_from_version};
+use deltalake::{DeltaTable, DeltaTableBuilder};
 use futures::FutureExt;
-use object_store::{ObjectStoreExt, path::Path};
 use tokio::sync::OnceCell;
 
 use super::{CommitNote, Lake, TableName, lake_error, scan::ScanFiles};
@@ -19,20 +21,27 @@ pub(crate) struct Snapshot {
     /// Version and table id: changes with every commit, and when the table was made anew.
     state: String,
     schema: SchemaRef,
-    /// The commit file's identity, which a table that was made anew does not share.
-    commit_tag: OnceCell<Option<String>>,
+    /// The commit file's, which a table that was made anew does not share.
+    commit_tag: Option<CommitTag>,
     pub(super) files: OnceLock<Arc<ScanFiles>>,
     pub(super) note: OnceCell<CommitNote>,
 }
 
+/// Tells a commit file from another of the same name: when it was written, and its bytes.
+pub(super) type CommitTag = (SystemTime, u64);
+
 impl Snapshot {
-    pub(super) fn new(name: TableName, table: DeltaTable) -> Result<Self> {
+    pub(super) fn new(
+        name: TableName,
+        table: DeltaTable,
+        commit_tag: Option<CommitTag>,
+    ) -> Result<Self> {
         let state = table.snapshot().map_err(|error| lake_error(&name, error))?;
         let id = state.metadata().id().chars().take(8).collect::<String>();
         Ok(Self {
             state: format!("{}@{id}", state.version()),
             schema: state.snapshot().arrow_schema(),
-            commit_tag: OnceCell::new(),
+            commit_tag,
             files: OnceLock::new(),
             note: OnceCell::new(),
             name,
@@ -62,21 +71,6 @@ impl Snapshot {
             .map(|s| s.metadata().partition_columns().to_vec())
             .unwrap_or_default()
     }
-
-    async fn commit_tag(&self) -> Option<&str> {
-        let read = || async { self.tag_of(self.version()).await };
-        self.commit_tag.get_or_init(read).await.as_deref()
-    }
-
-    async fn tag_of(&self, version: u64) -> Option<String> {
-        let store = self.table.log_store().object_store(None);
-        let commit: Path = commit_uri_from_version(Some(version));
-        let meta = store.head(&commit).await.ok()?;
-        Some(
-            meta.e_tag
-                .unwrap_or_else(|| meta.last_modified.to_rfc3339()),
-        )
-    }
 }
 
 impl Lake {
@@ -86,20 +80,20 @@ impl Lake {
             self.forget(name);
             return Ok(None);
         }
-        if let Some(known) = self.recall(name) {
-            let tag = known.commit_tag().await;
-            if tag.is_some() && known.tag_of(known.version()).await.as_deref() == tag {
-                if known.tag_of(known.version() + 1).await.is_none() {
-                    return Ok(Some(known));
-                }
-                let mut table = known.table.clone();
-                table
-                    .update_state()
-                    .boxed()
-                    .await
-                    .map_err(|error| lake_error(name, error))?;
-                return self.remember(name, table).map(Some);
+        if let Some(known) = self.recall(name)
+            && known.commit_tag.is_some()
+            && known.commit_tag == self.commit_tag(name, known.version())
+        {
+            if self.commit_tag(name, known.version() + 1).is_none() {
+                return Ok(Some(known));
             }
+            let mut table = known.table.clone();
+            table
+                .update_state()
+                .boxed()
+                .await
+                .map_err(|error| lake_error(name, error))?;
+            return self.remember(name, table).map(Some);
         }
         let table = DeltaTableBuilder::from_url(self.url(name)?)
             .map_err(|error| lake_error(name, error))?
@@ -107,9 +101,14 @@ impl Lake {
             .boxed()
             .await
             .map_err(|error| lake_error(name, error))?;
-        let snapshot = self.remember(name, table)?;
-        snapshot.commit_tag().await;
-        Ok(Some(snapshot))
+        self.remember(name, table).map(Some)
+    }
+
+    /// The tag of a commit, if there is such a commit. A look at the file system: it costs less than handing it on.
+    pub(super) fn commit_tag(&self, name: &TableName, version: u64) -> Option<CommitTag> {
+        let log = self.folder(name).join("_delta_log");
+        let commit = std::fs::metadata(log.join(format!("{version:020}.json"))).ok()?;
+        Some((commit.modified().ok()?, commit.len()))
     }
 
     /// A table as it was at `version`.
@@ -132,6 +131,6 @@ impl Lake {
                     "{name} has no version {version}; DESCRIBE HISTORY {name} lists those there are"
                 ))
             })?;
-        Ok(Some(Arc::new(Snapshot::new(name.clone(), table)?)))
+        Ok(Some(Arc::new(Snapshot::new(name.clone(), table, None)?)))
     }
 }

@@ -22,6 +22,7 @@ mod kmeans;
 mod leak;
 mod logistic;
 mod metrics;
+mod newton;
 mod options;
 mod ranking;
 pub mod registry;

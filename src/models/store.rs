@@ -36,7 +36,7 @@ pub(crate) struct Models {
     /// The models as rows of `system.tables`.
     pub(crate) objects: Vec<Object>,
     /// The session whose functions are bound to these models, made on first use.
-    pub(crate) session: OnceLock<SessionState>,
+    pub(crate) session: OnceLock<Arc<SessionState>>,
 }
 
 impl Models {

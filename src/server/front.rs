@@ -1,69 +1,47 @@
 //! The outermost layer: arrow-flight's dispatch, and the calls that it answers for nobody.
 
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
-use arrow::{datatypes::SchemaRef, ipc::writer::IpcWriteOptions};
+use arrow::ipc::writer::IpcWriteOptions;
 use arrow_flight::{
-    Action, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo, HandshakeRequest, PollInfo,
-    SchemaAsIpc, SchemaResult, Ticket, flight_service_server::FlightService,
+    Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo,
+    HandshakeRequest, HandshakeResponse, PollInfo, PutResult, SchemaAsIpc, SchemaResult, Ticket,
+    flight_service_server::FlightService,
 };
-use bytes::Bytes;
-use futures::{FutureExt, future::BoxFuture};
+use futures::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{schema, service::Service};
+use super::{service::Calls, switchboard::Switchboard};
 use crate::error::Error;
 
-/// The dispatch that arrow-flight gives [`Service`].
-type Dispatch = dyn FlightService<
-        HandshakeStream = <Service as FlightService>::HandshakeStream,
-        ListFlightsStream = <Service as FlightService>::ListFlightsStream,
-        DoGetStream = <Service as FlightService>::DoGetStream,
-        DoPutStream = <Service as FlightService>::DoPutStream,
-        DoActionStream = <Service as FlightService>::DoActionStream,
-        ListActionsStream = <Service as FlightService>::ListActionsStream,
-        DoExchangeStream = <Service as FlightService>::DoExchangeStream,
-    >;
-type SchemaOf = dyn Fn(Bytes) -> BoxFuture<'static, Result<SchemaRef, Error>> + Send + Sync;
-
-/// The gRPC service: everything goes to [`Service`], but `GetSchema`, which arrow-flight refuses.
-///
-/// The service is behind trait objects: its own type is so deep that the compiler takes minutes to hold it against
-/// arrow-flight's blanket implementation.
+/// The gRPC service: everything goes to the [`Switchboard`], but `GetSchema`, which arrow-flight refuses.
 pub(crate) struct Front {
-    dispatch: Arc<Dispatch>,
-    schema_of: Box<SchemaOf>,
+    calls: Arc<dyn Calls>,
+    switchboard: Switchboard,
 }
 
 impl Front {
-    pub(crate) fn new(service: Service) -> Self {
-        let service = Arc::new(service);
-        let answering = Arc::clone(&service);
-        let schema_of = move |command: Bytes| {
-            let service = Arc::clone(&answering);
-            async move { schema::of(&service, &command).await }.boxed()
-        };
-        Self {
-            dispatch: service,
-            schema_of: Box::new(schema_of),
-        }
+    pub(super) fn new(calls: Arc<dyn Calls>) -> Self {
+        let switchboard = Switchboard(Arc::clone(&calls));
+        Self { calls, switchboard }
     }
 }
 
 type Answer<T> = Result<Response<T>, Status>;
+type Replies<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 #[tonic::async_trait]
 impl FlightService for Front {
-    type HandshakeStream = <Service as FlightService>::HandshakeStream;
-    type ListFlightsStream = <Service as FlightService>::ListFlightsStream;
-    type DoGetStream = <Service as FlightService>::DoGetStream;
-    type DoPutStream = <Service as FlightService>::DoPutStream;
-    type DoActionStream = <Service as FlightService>::DoActionStream;
-    type ListActionsStream = <Service as FlightService>::ListActionsStream;
-    type DoExchangeStream = <Service as FlightService>::DoExchangeStream;
+    type HandshakeStream = Replies<HandshakeResponse>;
+    type ListFlightsStream = Replies<FlightInfo>;
+    type DoGetStream = Replies<FlightData>;
+    type DoPutStream = Replies<PutResult>;
+    type DoActionStream = Replies<arrow_flight::Result>;
+    type ListActionsStream = Replies<ActionType>;
+    type DoExchangeStream = Replies<FlightData>;
 
     async fn get_schema(&self, request: Request<FlightDescriptor>) -> Answer<SchemaResult> {
-        let schema = (self.schema_of)(request.into_inner().cmd).await?;
+        let schema = self.calls.schema_of(request.into_inner().cmd).await?;
         let options = IpcWriteOptions::default();
         let result = SchemaAsIpc::new(&schema, &options).try_into();
         Ok(Response::new(result.map_err(Error::from)?))
@@ -73,33 +51,33 @@ impl FlightService for Front {
         &self,
         request: Request<Streaming<HandshakeRequest>>,
     ) -> Answer<Self::HandshakeStream> {
-        self.dispatch.handshake(request).await
+        self.switchboard.handshake(request).await
     }
     async fn list_flights(&self, request: Request<Criteria>) -> Answer<Self::ListFlightsStream> {
-        self.dispatch.list_flights(request).await
+        self.switchboard.list_flights(request).await
     }
     async fn get_flight_info(&self, request: Request<FlightDescriptor>) -> Answer<FlightInfo> {
-        self.dispatch.get_flight_info(request).await
+        self.switchboard.get_flight_info(request).await
     }
     async fn poll_flight_info(&self, request: Request<FlightDescriptor>) -> Answer<PollInfo> {
-        self.dispatch.poll_flight_info(request).await
+        self.switchboard.poll_flight_info(request).await
     }
     async fn do_get(&self, request: Request<Ticket>) -> Answer<Self::DoGetStream> {
-        self.dispatch.do_get(request).await
+        self.switchboard.do_get(request).await
     }
     async fn do_put(&self, request: Request<Streaming<FlightData>>) -> Answer<Self::DoPutStream> {
-        self.dispatch.do_put(request).await
+        self.switchboard.do_put(request).await
     }
     async fn do_action(&self, request: Request<Action>) -> Answer<Self::DoActionStream> {
-        self.dispatch.do_action(request).await
+        self.switchboard.do_action(request).await
     }
     async fn list_actions(&self, request: Request<Empty>) -> Answer<Self::ListActionsStream> {
-        self.dispatch.list_actions(request).await
+        self.switchboard.list_actions(request).await
     }
     async fn do_exchange(
         &self,
         request: Request<Streaming<FlightData>>,
     ) -> Answer<Self::DoExchangeStream> {
-        self.dispatch.do_exchange(request).await
+        self.switchboard.do_exchange(request).await
     }
 }

@@ -40,9 +40,7 @@ impl<T> Handles<T> {
         let id = Uuid::new_v4();
         let used_at = Instant::now();
         let mut entries = self.lock();
-        if entries.len() >= self.capacity {
-            self.make_room(&mut entries, used_at);
-        }
+        self.make_room(&mut entries, used_at);
         let value = Arc::new(value);
         entries.insert(id, Entry { value, used_at });
         Bytes::copy_from_slice(id.as_bytes())

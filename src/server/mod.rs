@@ -17,6 +17,7 @@ mod session;
 mod sql_info;
 mod statement;
 mod substrait;
+mod switchboard;
 pub(crate) mod wire;
 mod xdbc;
 
@@ -31,7 +32,6 @@ use crate::{
     error::{Error, Result},
 };
 use front::Front;
-use service::Service;
 
 /// How often a quiet connection is asked whether its client is still there.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
@@ -68,7 +68,7 @@ pub async fn serve(
 ) -> Result<()> {
     let address = listener.local_addr().map_err(Error::io("listener"))?;
     refuse_remote(&address)?;
-    let front = Front::new(Service::new(engine)?);
+    let front = Front::new(service::calls(engine)?);
     let flight = FlightServiceServer::new(front).max_decoding_message_size(wire::MAX_MESSAGE_BYTES);
     Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))

@@ -1,46 +1,35 @@
-//! The switchboard: Flight SQL's calls, each handed to the room that answers it. No logic here.
+//! What the calls need of the engine, and what is kept for clients between two calls.
 
-use std::{pin::Pin, time::Duration};
+use std::{sync::Arc, time::Duration};
 
+use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use arrow_flight::{
-    Action, FlightDescriptor, FlightInfo, HandshakeRequest, HandshakeResponse, Ticket,
-    flight_service_server::FlightService,
+    FlightDescriptor, FlightInfo,
     sql::{
-        ActionBeginSavepointRequest, ActionBeginSavepointResult, ActionBeginTransactionRequest,
-        ActionBeginTransactionResult, ActionCancelQueryRequest, ActionCancelQueryResult,
-        ActionClosePreparedStatementRequest, ActionCreatePreparedStatementRequest,
-        ActionCreatePreparedStatementResult, ActionCreatePreparedSubstraitPlanRequest,
-        ActionEndSavepointRequest, ActionEndTransactionRequest, CommandGetCatalogs,
-        CommandGetCrossReference, CommandGetDbSchemas, CommandGetExportedKeys,
-        CommandGetImportedKeys, CommandGetPrimaryKeys, CommandGetSqlInfo, CommandGetTableTypes,
-        CommandGetTables, CommandGetXdbcTypeInfo, CommandPreparedStatementQuery,
+        ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult,
+        CommandGetDbSchemas, CommandGetTables, CommandPreparedStatementQuery,
         CommandPreparedStatementUpdate, CommandStatementIngest, CommandStatementQuery,
         CommandStatementSubstraitPlan, CommandStatementUpdate, DoPutPreparedStatementResult,
-        SqlInfo, TicketStatementQuery,
         metadata::{SqlInfoData, XdbcTypeInfoData},
-        server::{DoPutError, FlightSqlService, PeekableFlightDataStream},
+        server::PeekableFlightDataStream as Messages,
     },
 };
-use futures::Stream;
-use tonic::{Request, Response, Status, Streaming};
+use bytes::Bytes;
+use futures::{FutureExt, future::BoxFuture};
+use tonic::Response;
 
 use super::{
-    handles::Handles, keys, metadata, prepared::PreparedStatement, session, sql_info,
-    statement::Answer, substrait::Substrait, wire, xdbc,
+    handles::Handles, prepared::PreparedStatement, schema, sql_info, statement::Answer,
+    substrait::Substrait, wire, xdbc,
 };
 use crate::{engine::Engine, error::Result};
 
-/// Results wait this long for being fetched (again).
-const ANSWER_TIME_TO_LIVE: Duration = Duration::from_mins(10);
-const MAX_ANSWERS: usize = 1024;
+/// A result waits this long for being fetched (again): clients fetch at once.
+const ANSWER_TIME_TO_LIVE: Duration = Duration::from_mins(2);
+const MAX_ANSWERS: usize = 256;
 /// Tools keep prepared statements open for as long as a window is.
 const PREPARED_TIME_TO_LIVE: Duration = Duration::from_hours(8);
 const MAX_PREPARED: usize = 4096;
-
-type Info = Result<Response<FlightInfo>, Status>;
-type Data = Result<Response<<Service as FlightService>::DoGetStream>, Status>;
-type Describe = Request<FlightDescriptor>;
-type Put = Request<PeekableFlightDataStream>;
 
 /// One engine and what its clients hold of it.
 pub(crate) struct Service {
@@ -69,235 +58,127 @@ impl Service {
     }
 }
 
-#[tonic::async_trait]
-impl FlightSqlService for Service {
-    type FlightService = Self;
-
-    async fn do_handshake(
+/// The calls that need a [`Service`].
+///
+/// A trait for one type, for the compiler's sake: arrow-flight's traits have methods with bounds on lifetimes, under
+/// which it proves anew for each of them that everything in a [`Service`], down to DataFusion's plans, can be sent
+/// between threads. That took 5 s a method; behind this trait it is proved once.
+pub(super) trait Calls: Send + Sync {
+    fn sql_info(&self) -> &SqlInfoData;
+    fn xdbc_types(&self) -> &XdbcTypeInfoData;
+    fn schema_of(&self, command: Bytes) -> Reply<'_, SchemaRef>;
+    fn start_statement(
         &self,
-        _request: Request<Streaming<HandshakeRequest>>,
-    ) -> Result<
-        Response<Pin<Box<dyn Stream<Item = Result<HandshakeResponse, Status>> + Send>>>,
-        Status,
-    > {
-        Err(Status::unimplemented(
-            "this server has no users yet: connect without user name and password",
-        ))
-    }
-
-    // Statements
-
-    async fn get_flight_info_statement(&self, c: CommandStatementQuery, r: Describe) -> Info {
-        Ok(self.start_statement(c, r.into_inner()).await?)
-    }
-    async fn get_flight_info_substrait_plan(
+        command: CommandStatementQuery,
+        descriptor: FlightDescriptor,
+    ) -> Reply<'_, Response<FlightInfo>>;
+    fn start_substrait(
         &self,
         command: CommandStatementSubstraitPlan,
-        request: Describe,
-    ) -> Info {
-        self.start_substrait(command, request).await
-    }
-    async fn do_get_statement(&self, ticket: TicketStatementQuery, _: Request<Ticket>) -> Data {
-        self.fetch(&ticket.statement_handle).await
-    }
-    async fn do_put_statement_update(
-        &self,
-        command: CommandStatementUpdate,
-        _: Put,
-    ) -> Result<i64, Status> {
-        Ok(self.update_statement(command).await?)
-    }
-    async fn do_put_statement_ingest(
-        &self,
-        command: CommandStatementIngest,
-        request: Put,
-    ) -> Result<i64, Status> {
-        Ok(self.ingest(command, request.into_inner()).await?)
-    }
-    async fn do_put_error_callback(
-        &self,
-        _: Put,
-        error: DoPutError,
-    ) -> Result<Response<<Self as FlightService>::DoPutStream>, Status> {
-        Err(Status::invalid_argument(format!("DoPut: {error}")))
-    }
-
-    // Prepared statements
-
-    async fn do_action_create_prepared_statement(
+        descriptor: FlightDescriptor,
+    ) -> Reply<'_, Response<FlightInfo>>;
+    fn fetch(&self, handle: Bytes) -> Reply<'_, Response<wire::FlightStream>>;
+    fn update_statement(&self, command: CommandStatementUpdate) -> Reply<'_, i64>;
+    fn ingest(&self, command: CommandStatementIngest, messages: Messages) -> Reply<'_, i64>;
+    fn prepare(
         &self,
         command: ActionCreatePreparedStatementRequest,
-        _: Request<Action>,
-    ) -> Result<ActionCreatePreparedStatementResult, Status> {
-        Ok(self.prepare(command).await?)
-    }
-    async fn do_action_close_prepared_statement(
-        &self,
-        command: ActionClosePreparedStatementRequest,
-        _: Request<Action>,
-    ) -> Result<(), Status> {
-        self.prepared.remove(&command.prepared_statement_handle);
-        Ok(())
-    }
-    async fn do_put_prepared_statement_query(
+    ) -> Reply<'_, ActionCreatePreparedStatementResult>;
+    fn close_prepared(&self, handle: &[u8]);
+    fn bind(
         &self,
         command: CommandPreparedStatementQuery,
-        request: Put,
-    ) -> Result<DoPutPreparedStatementResult, Status> {
-        Ok(self.bind(command, request.into_inner()).await?)
-    }
-    async fn do_put_prepared_statement_update(
+        messages: Messages,
+    ) -> Reply<'_, DoPutPreparedStatementResult>;
+    fn start_prepared(
+        &self,
+        command: CommandPreparedStatementQuery,
+        descriptor: FlightDescriptor,
+    ) -> Reply<'_, Response<FlightInfo>>;
+    fn update_prepared(
         &self,
         command: CommandPreparedStatementUpdate,
-        request: Put,
-    ) -> Result<i64, Status> {
-        Ok(self.update_prepared(command, request.into_inner()).await?)
+        messages: Messages,
+    ) -> Reply<'_, i64>;
+    fn db_schemas(&self, command: CommandGetDbSchemas) -> Reply<'_, RecordBatch>;
+    fn tables(&self, command: CommandGetTables) -> Reply<'_, RecordBatch>;
+}
+
+/// What a call gives, when it is there.
+pub(super) type Reply<'a, T> = BoxFuture<'a, Result<T>>;
+
+impl Calls for Service {
+    fn sql_info(&self) -> &SqlInfoData {
+        &self.sql_info
     }
-    async fn get_flight_info_prepared_statement(
+    fn xdbc_types(&self) -> &XdbcTypeInfoData {
+        &self.xdbc_types
+    }
+    fn schema_of(&self, command: Bytes) -> Reply<'_, SchemaRef> {
+        async move { schema::of(self, &command).await }.boxed()
+    }
+    fn start_statement(
+        &self,
+        command: CommandStatementQuery,
+        descriptor: FlightDescriptor,
+    ) -> Reply<'_, Response<FlightInfo>> {
+        self.start_statement(command, descriptor).boxed()
+    }
+    fn start_substrait(
+        &self,
+        command: CommandStatementSubstraitPlan,
+        descriptor: FlightDescriptor,
+    ) -> Reply<'_, Response<FlightInfo>> {
+        self.start_substrait(command, descriptor).boxed()
+    }
+    fn fetch(&self, handle: Bytes) -> Reply<'_, Response<wire::FlightStream>> {
+        async move { self.fetch(&handle).await }.boxed()
+    }
+    fn update_statement(&self, command: CommandStatementUpdate) -> Reply<'_, i64> {
+        self.update_statement(command).boxed()
+    }
+    fn ingest(&self, command: CommandStatementIngest, messages: Messages) -> Reply<'_, i64> {
+        self.ingest(command, messages).boxed()
+    }
+    fn prepare(
+        &self,
+        command: ActionCreatePreparedStatementRequest,
+    ) -> Reply<'_, ActionCreatePreparedStatementResult> {
+        self.prepare(command).boxed()
+    }
+    fn close_prepared(&self, handle: &[u8]) {
+        self.prepared.remove(handle);
+    }
+    fn bind(
         &self,
         command: CommandPreparedStatementQuery,
-        request: Describe,
-    ) -> Info {
-        Ok(self.start_prepared(command, request.into_inner()).await?)
+        messages: Messages,
+    ) -> Reply<'_, DoPutPreparedStatementResult> {
+        self.bind(command, messages).boxed()
     }
+    fn start_prepared(
+        &self,
+        command: CommandPreparedStatementQuery,
+        descriptor: FlightDescriptor,
+    ) -> Reply<'_, Response<FlightInfo>> {
+        self.start_prepared(command, descriptor).boxed()
+    }
+    fn update_prepared(
+        &self,
+        command: CommandPreparedStatementUpdate,
+        messages: Messages,
+    ) -> Reply<'_, i64> {
+        self.update_prepared(command, messages).boxed()
+    }
+    fn db_schemas(&self, command: CommandGetDbSchemas) -> Reply<'_, RecordBatch> {
+        self.db_schemas(command).boxed()
+    }
+    fn tables(&self, command: CommandGetTables) -> Reply<'_, RecordBatch> {
+        self.tables(command).boxed()
+    }
+}
 
-    // Metadata
-
-    async fn get_flight_info_catalogs(&self, c: CommandGetCatalogs, r: Describe) -> Info {
-        metadata::info(&c, &c.into_builder().schema(), r)
-    }
-    async fn do_get_catalogs(&self, c: CommandGetCatalogs, _: Request<Ticket>) -> Data {
-        Ok(wire::answer(metadata::catalogs(c)?))
-    }
-    async fn get_flight_info_schemas(&self, c: CommandGetDbSchemas, r: Describe) -> Info {
-        metadata::info(&c, &c.clone().into_builder().schema(), r)
-    }
-    async fn do_get_schemas(&self, c: CommandGetDbSchemas, _: Request<Ticket>) -> Data {
-        Ok(wire::answer(self.db_schemas(c).await?))
-    }
-    async fn get_flight_info_tables(&self, c: CommandGetTables, r: Describe) -> Info {
-        metadata::info(&c, &c.clone().into_builder().schema(), r)
-    }
-    async fn do_get_tables(&self, c: CommandGetTables, _: Request<Ticket>) -> Data {
-        Ok(wire::answer(self.tables(c).await?))
-    }
-    async fn get_flight_info_table_types(&self, c: CommandGetTableTypes, r: Describe) -> Info {
-        metadata::info(&c, &c.into_builder().schema(), r)
-    }
-    async fn do_get_table_types(&self, c: CommandGetTableTypes, _: Request<Ticket>) -> Data {
-        Ok(wire::answer(metadata::table_types(c)?))
-    }
-    async fn get_flight_info_sql_info(&self, c: CommandGetSqlInfo, r: Describe) -> Info {
-        metadata::info(&c, &self.sql_info.schema(), r)
-    }
-    async fn do_get_sql_info(&self, c: CommandGetSqlInfo, _: Request<Ticket>) -> Data {
-        Ok(wire::answer(self.sql_info.record_batch(c.info)?))
-    }
-    async fn get_flight_info_xdbc_type_info(&self, c: CommandGetXdbcTypeInfo, r: Describe) -> Info {
-        metadata::info(&c, &self.xdbc_types.schema(), r)
-    }
-    async fn do_get_xdbc_type_info(&self, c: CommandGetXdbcTypeInfo, _: Request<Ticket>) -> Data {
-        Ok(wire::answer(self.xdbc_types.record_batch(c.data_type)?))
-    }
-    async fn get_flight_info_primary_keys(&self, c: CommandGetPrimaryKeys, r: Describe) -> Info {
-        metadata::info(&c, &keys::primary_schema(), r)
-    }
-    async fn do_get_primary_keys(&self, _: CommandGetPrimaryKeys, _: Request<Ticket>) -> Data {
-        Ok(wire::answer(keys::none(keys::primary_schema())))
-    }
-    async fn get_flight_info_exported_keys(&self, c: CommandGetExportedKeys, r: Describe) -> Info {
-        metadata::info(&c, &keys::foreign_schema(), r)
-    }
-    async fn do_get_exported_keys(&self, _: CommandGetExportedKeys, _: Request<Ticket>) -> Data {
-        Ok(wire::answer(keys::none(keys::foreign_schema())))
-    }
-    async fn get_flight_info_imported_keys(&self, c: CommandGetImportedKeys, r: Describe) -> Info {
-        metadata::info(&c, &keys::foreign_schema(), r)
-    }
-    async fn do_get_imported_keys(&self, _: CommandGetImportedKeys, _: Request<Ticket>) -> Data {
-        Ok(wire::answer(keys::none(keys::foreign_schema())))
-    }
-    async fn get_flight_info_cross_reference(
-        &self,
-        command: CommandGetCrossReference,
-        request: Describe,
-    ) -> Info {
-        metadata::info(&command, &keys::foreign_schema(), request)
-    }
-    async fn do_get_cross_reference(
-        &self,
-        _: CommandGetCrossReference,
-        _: Request<Ticket>,
-    ) -> Data {
-        Ok(wire::answer(keys::none(keys::foreign_schema())))
-    }
-
-    // What is not offered, in plain words
-
-    async fn do_put_substrait_plan(
-        &self,
-        _: CommandStatementSubstraitPlan,
-        _: Put,
-    ) -> Result<i64, Status> {
-        Err(Status::unimplemented(
-            "a Substrait plan cannot write: send the statement as SQL",
-        ))
-    }
-    async fn do_action_create_prepared_substrait_plan(
-        &self,
-        _: ActionCreatePreparedSubstraitPlanRequest,
-        _: Request<Action>,
-    ) -> Result<ActionCreatePreparedStatementResult, Status> {
-        Err(Status::unimplemented(
-            "a Substrait plan cannot be prepared: send it as a statement",
-        ))
-    }
-    async fn do_action_begin_transaction(
-        &self,
-        _: ActionBeginTransactionRequest,
-        _: Request<Action>,
-    ) -> Result<ActionBeginTransactionResult, Status> {
-        Err(session::no_transactions().into())
-    }
-    async fn do_action_end_transaction(
-        &self,
-        _: ActionEndTransactionRequest,
-        _: Request<Action>,
-    ) -> Result<(), Status> {
-        Err(session::no_transactions().into())
-    }
-    async fn do_action_begin_savepoint(
-        &self,
-        _: ActionBeginSavepointRequest,
-        _: Request<Action>,
-    ) -> Result<ActionBeginSavepointResult, Status> {
-        Err(session::no_transactions().into())
-    }
-    async fn do_action_end_savepoint(
-        &self,
-        _: ActionEndSavepointRequest,
-        _: Request<Action>,
-    ) -> Result<(), Status> {
-        Err(session::no_transactions().into())
-    }
-    async fn do_action_cancel_query(
-        &self,
-        _: ActionCancelQueryRequest,
-        _: Request<Action>,
-    ) -> Result<ActionCancelQueryResult, Status> {
-        Err(Status::unimplemented(
-            "CancelQuery is not offered: cancel the call that fetches the result",
-        ))
-    }
-
-    // Sessions
-
-    async fn do_action_fallback(
-        &self,
-        request: Request<Action>,
-    ) -> Result<Response<<Self as FlightService>::DoActionStream>, Status> {
-        Ok(session::act(&request.into_inner())?)
-    }
-
-    async fn register_sql_info(&self, _id: i32, _result: &SqlInfo) {}
+/// A service behind its trait.
+pub(super) fn calls(engine: Engine) -> Result<Arc<dyn Calls>> {
+    Ok(Arc::new(Service::new(engine)?))
 }

@@ -18,7 +18,7 @@ use datafusion::{
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use prost::Message;
-use tonic::{Response, Status};
+use tonic::Response;
 
 use super::{service::Service, session, wire};
 use crate::{
@@ -36,14 +36,14 @@ pub(crate) struct Answer {
 /// Where the rows of an answer come from.
 pub(crate) enum Source {
     /// A query, planned once for each row of parameters; each fetch runs the same plans.
-    Plans(Vec<Planned>),
+    Plans(Arc<[Planned]>),
     /// A statement that has run and has no rows.
     Done,
     /// A Substrait plan, under the ticket that datafusion-flight-sql-server gave for it.
     Substrait(Ticket),
 }
 
-/// What running an update says: rows changed, or that nobody counted.
+/// Says that nobody counted.
 pub(super) const UNCOUNTED: i64 = -1;
 
 impl Service {
@@ -72,15 +72,12 @@ impl Service {
     }
 
     /// `DoGet` for a ticket.
-    pub(super) async fn fetch(
-        &self,
-        handle: &[u8],
-    ) -> Result<Response<wire::FlightStream>, Status> {
+    pub(super) async fn fetch(&self, handle: &[u8]) -> Result<Response<wire::FlightStream>> {
         let answer = self.answers.get(handle).ok_or_else(|| {
             Error::NotFound("this result has expired or never was: run the statement again".into())
         })?;
         let rows = match &answer.source {
-            Source::Plans(_) => run_plans(Arc::clone(&answer)).await?,
+            Source::Plans(plans) => run_plans(Arc::clone(plans), &answer.schema).await?,
             Source::Done => no_rows(&answer.schema),
             Source::Substrait(ticket) => self.substrait.rows(ticket.clone()).await?,
         };
@@ -95,7 +92,7 @@ impl Service {
         plans: Vec<Planned>,
         descriptor: FlightDescriptor,
     ) -> Result<Response<FlightInfo>> {
-        let source = Source::Plans(plans);
+        let source = Source::Plans(plans.into());
         self.announce(Answer { schema, source }, UNCOUNTED, descriptor)
     }
 
@@ -130,7 +127,7 @@ impl Service {
         Ok(Response::new(info))
     }
 
-    /// Runs an update once for each row of parameters, in one commit where there is more than one.
+    /// Runs an update once for each row of parameters; rows for an `INSERT … VALUES` make one commit.
     pub(super) async fn update(&self, sql: &str, rows: &[Vec<ScalarValue>]) -> Result<i64> {
         match rows {
             [] => Ok(0),
@@ -140,29 +137,23 @@ impl Service {
     }
 }
 
-/// Runs the plans of an answer one after the other, the next when the one before has no more rows.
-async fn run_plans(answer: Arc<Answer>) -> Result<SendableRecordBatchStream> {
-    let Source::Plans(plans) = &answer.source else {
-        return Ok(no_rows(&answer.schema));
+/// Runs plans of one schema one after the other, the next when the one before has no more rows.
+async fn run_plans(plans: Arc<[Planned]>, schema: &SchemaRef) -> Result<SendableRecordBatchStream> {
+    let Some(first) = plans.first() else {
+        return Ok(no_rows(schema));
     };
     // The first runs now, so that what fails at once is the answer to the call.
-    let Some(first) = plans.first() else {
-        return Ok(no_rows(&answer.schema));
-    };
     let first = query_rows(first).await?;
     if plans.len() == 1 {
         return Ok(first);
     }
     let schema = first.schema();
     let rest = stream::iter(1..plans.len()).then(move |index| {
-        let answer = Arc::clone(&answer);
+        let plans = Arc::clone(&plans);
         async move {
-            match &answer.source {
-                Source::Plans(plans) => query_rows(&plans[index])
-                    .await
-                    .map_err(DataFusionError::from),
-                Source::Done | Source::Substrait(_) => Ok(no_rows(&answer.schema)),
-            }
+            query_rows(&plans[index])
+                .await
+                .map_err(DataFusionError::from)
         }
     });
     let batches = first.chain(rest.try_flatten());

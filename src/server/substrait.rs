@@ -32,20 +32,21 @@ use crate::{
 pub(crate) struct Substrait(SubstraitService);
 
 /// A fresh session of the engine for each call.
-struct Sessions(Engine);
+struct Sessions(Box<dyn Fn() -> SessionState + Send + Sync>);
 
 #[tonic::async_trait]
 impl SessionStateProvider for Sessions {
     async fn new_context(&self, _request: &Request<()>) -> Result<SessionState, Status> {
-        Ok(self.0.session_state())
+        Ok((self.0)())
     }
 }
 
 impl Substrait {
     /// Substrait over the engine's sessions.
     pub(crate) fn new(engine: &Engine) -> Self {
-        let sessions = Box::new(Sessions(engine.clone()));
-        Self(SubstraitService::new_with_provider(sessions))
+        let engine = engine.clone();
+        let sessions = Sessions(Box::new(move || engine.session_state()));
+        Self(SubstraitService::new_with_provider(Box::new(sessions)))
     }
 
     /// Runs the plan behind one of its tickets.
@@ -63,10 +64,10 @@ impl Service {
     pub(super) async fn start_substrait(
         &self,
         command: CommandStatementSubstraitPlan,
-        request: Request<FlightDescriptor>,
-    ) -> Result<Response<FlightInfo>, Status> {
+        descriptor: FlightDescriptor,
+    ) -> Result<Response<FlightInfo>> {
         session::refuse_transaction(command.transaction_id.as_ref())?;
-        let descriptor = request.get_ref().clone();
+        let request = Request::new(descriptor.clone());
         let planned = self
             .substrait
             .0
@@ -83,7 +84,7 @@ impl Service {
             schema: wire::result_schema(&Arc::new(schema)),
             source: Source::Substrait(ticket),
         };
-        Ok(self.announce(answer, UNCOUNTED, descriptor)?)
+        self.announce(answer, UNCOUNTED, descriptor)
     }
 }
 

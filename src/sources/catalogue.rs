@@ -134,7 +134,7 @@ pub(crate) fn read_catalogue(
         let places = places(&input.label, header)?;
         let width = header.len();
         let mut rows = Rows::new(input, ingested_at, places, width);
-        let mut report = Tallies::default();
+        let (mut report, mut loaded) = (Tallies::default(), 0);
         let mut record = ByteRecord::new();
         loop {
             match csv.read_byte_record(&mut record) {
@@ -146,18 +146,20 @@ pub(crate) fn read_catalogue(
                 }
             }
             let reason = rows.push(&record, seen);
-            let position = if reason == LOADED {
-                None
+            if reason == LOADED {
+                loaded += 1;
             } else {
-                position(&record)
-            };
-            report.add(cause(reason.into_owned()), 1, position);
+                report.add(cause(reason.into_owned()), 1, position(&record));
+            }
             if rows.len() >= BATCH_ROWS {
                 sink(rows.finish()?)?;
             }
         }
         if rows.len() > 0 {
             sink(rows.finish()?)?;
+        }
+        if loaded > 0 {
+            report.add(cause(LOADED.to_string()), loaded, None);
         }
         Ok(report)
     })

@@ -19,7 +19,7 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicr
 use chrono::Utc;
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use futures::stream;
+use futures::{future::join, stream};
 use uuid::Uuid;
 
 pub use self::report::Report;
@@ -88,8 +88,14 @@ pub async fn import(client: &Client, options: &Options) -> Result<Report> {
         imported_at: Utc::now().timestamp_micros(),
         tallies: gathered.tallies.clone(),
     };
-    run.load_catalogues(&gathered).await?;
-    run.load_histories(&gathered).await?;
+    // Different tables: both at once, each to its end, so that neither is cut off by the other's failure.
+    let (catalogues, histories) = join(
+        run.load_catalogues(&gathered),
+        run.load_histories(&gathered),
+    )
+    .await;
+    run.tallies.merge(catalogues?);
+    run.tallies.merge(histories?);
     let users: BTreeSet<String> = gathered
         .histories
         .iter()
@@ -117,9 +123,9 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    async fn load_catalogues(&mut self, gathered: &Gathered) -> Result<()> {
+    async fn load_catalogues(&self, gathered: &Gathered) -> Result<Tallies> {
         if gathered.catalogues.is_empty() {
-            return Ok(());
+            return Ok(Tallies::default());
         }
         let (files, imported_at) = (gathered.catalogues.clone(), self.imported_at);
         let target = Target {
@@ -130,21 +136,19 @@ impl Run<'_> {
             class: "'loaded'",
             kind: "catalogue",
         };
-        let loaded = load(self.client, &target, move |sink| {
+        load(self.client, &target, move |sink| {
             let (mut tallies, mut seen) = (Tallies::default(), HashSet::new());
             for file in &files {
                 tallies.merge(read_catalogue(file, imported_at, &mut seen, sink)?);
             }
             Ok(tallies)
         })
-        .await?;
-        self.tallies.merge(loaded);
-        Ok(())
+        .await
     }
 
-    async fn load_histories(&mut self, gathered: &Gathered) -> Result<()> {
+    async fn load_histories(&self, gathered: &Gathered) -> Result<Tallies> {
         if gathered.histories.is_empty() {
-            return Ok(());
+            return Ok(Tallies::default());
         }
         let (files, imported_at) = (gathered.histories.clone(), self.imported_at);
         let class = spotify_export::class_sql();
@@ -156,12 +160,10 @@ impl Run<'_> {
             class: &class,
             kind: "history",
         };
-        let loaded = load(self.client, &target, move |sink| {
+        load(self.client, &target, move |sink| {
             read_history(&files, imported_at, sink)
         })
-        .await?;
-        self.tallies.merge(loaded);
-        Ok(())
+        .await
     }
 
     /// Writes the zone where it is another than before; returns the zone of each listener, none

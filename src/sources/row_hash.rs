@@ -1,8 +1,8 @@
 //! The identity of a row: 128 bits of BLAKE3 over its values.
 
-use std::fmt::Write as _;
-
 use arrow::array::{StringArray, StringBuilder};
+
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 /// Equal rows have equal ids; different rows differ in practice.
 pub(crate) type RowId = [u8; 16];
@@ -57,10 +57,15 @@ impl RowHash {
 /// Ids as 32 hexadecimal digits.
 pub(crate) fn hex(ids: &[RowId]) -> StringArray {
     let mut builder = StringBuilder::with_capacity(ids.len(), ids.len() * 32);
+    let mut digits = String::with_capacity(32);
     for id in ids {
-        // Writing into a string builder cannot fail.
-        let _ = write!(builder, "{:032x}", u128::from_be_bytes(*id));
-        builder.append_value("");
+        digits.clear();
+        for byte in id {
+            for nibble in [byte >> 4, byte & 0xf] {
+                digits.push(char::from(DIGITS[usize::from(nibble)]));
+            }
+        }
+        builder.append_value(&digits);
     }
     builder.finish()
 }

@@ -81,13 +81,11 @@ pub(super) fn leanings(tracks: &[Track]) -> Vec<[f64; MODES]> {
     reason = "catalogues are far below 2^53 tracks"
 )]
 fn scores(tracks: &[Track], value: fn(&Features) -> f64) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..tracks.len()).collect();
-    order.sort_by(|a, b| {
-        let (left, right) = (value(&tracks[*a].features), value(&tracks[*b].features));
-        left.total_cmp(&right).then(a.cmp(b))
-    });
+    let values = tracks.iter().map(|track| value(&track.features));
+    let mut order: Vec<(f64, usize)> = values.zip(0..).collect();
+    order.sort_unstable_by(|left, right| left.0.total_cmp(&right.0).then(left.1.cmp(&right.1)));
     let mut scores = vec![0.0; tracks.len()];
-    for (rank, track) in order.into_iter().enumerate() {
+    for (rank, (_, track)) in order.into_iter().enumerate() {
         let place = (rank as f64 + 0.5) / tracks.len() as f64;
         // The standard deviation of a uniform variable is its width over the root of 12.
         scores[track] = (place - 0.5) * 12.0_f64.sqrt();

@@ -85,7 +85,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Track>> {
     let (mut tracks, mut ids, mut seen) = (Vec::new(), HashSet::new(), HashSet::new());
     for input in &found.inputs {
         read_catalogue(input, 0, &mut seen, &mut |batch| {
-            tracks.extend(tracks_of(&batch).filter(|track| ids.insert(track.id.clone())));
+            tracks.extend(tracks_of(&batch)?.filter(|track| ids.insert(track.id.clone())));
             Ok(())
         })?;
     }
@@ -99,47 +99,64 @@ pub(super) fn read(path: &Path) -> Result<Vec<Track>> {
     Ok(tracks)
 }
 
-fn tracks_of(batch: &RecordBatch) -> impl Iterator<Item = Track> + '_ {
-    let text = move |name: &str, row: usize| {
-        let column = batch.column_by_name(name)?.as_string::<i32>();
-        column.is_valid(row).then(|| column.value(row).to_string())
+fn tracks_of(batch: &RecordBatch) -> Result<impl Iterator<Item = Track> + '_> {
+    let column = |name: &str| {
+        let column = batch.column_by_name(name);
+        column.ok_or_else(|| Error::Internal(format!("a catalogue without {name}")))
     };
-    let integer = move |name: &str, row: usize| {
-        let column = batch.column_by_name(name)?.as_primitive::<Int64Type>();
-        column.is_valid(row).then(|| column.value(row))
+    let texts = |name: &str| {
+        let texts = column(name)?.as_string::<i32>();
+        Ok::<_, Error>(move |row: usize| texts.is_valid(row).then(|| texts.value(row).to_string()))
     };
-    let number = move |name: &str, row: usize| {
-        let column = batch.column_by_name(name)?.as_primitive::<Float64Type>();
-        column.is_valid(row).then(|| column.value(row))
+    let integers = |name: &str| {
+        let integers = column(name)?.as_primitive::<Int64Type>();
+        Ok::<_, Error>(move |row: usize| integers.is_valid(row).then(|| integers.value(row)))
     };
+    let numbers = |name: &str| {
+        let numbers = column(name)?.as_primitive::<Float64Type>();
+        Ok::<_, Error>(move |row: usize| numbers.is_valid(row).then(|| numbers.value(row)))
+    };
+    let (id, name, genre) = (
+        texts("track_id")?,
+        texts("track_name")?,
+        texts("track_genre")?,
+    );
+    let (artists, album) = (texts("artists")?, texts("album_name")?);
+    let (popularity, duration_ms) = (integers("popularity")?, integers("duration_ms")?);
+    let (danceability, energy) = (numbers("danceability")?, numbers("energy")?);
+    let (key, loudness, mode) = (integers("key")?, numbers("loudness")?, integers("mode")?);
+    let (speechiness, acousticness) = (numbers("speechiness")?, numbers("acousticness")?);
+    let (instrumentalness, liveness) = (numbers("instrumentalness")?, numbers("liveness")?);
+    let (valence, tempo) = (numbers("valence")?, numbers("tempo")?);
+    let time_signature = integers("time_signature")?;
     let track = move |row: usize| {
         let features = Features {
-            danceability: number("danceability", row)?,
-            energy: number("energy", row)?,
-            key: integer("key", row)?,
-            loudness: number("loudness", row)?,
-            mode: integer("mode", row)?,
-            speechiness: number("speechiness", row)?,
-            acousticness: number("acousticness", row)?,
-            instrumentalness: number("instrumentalness", row)?,
-            liveness: number("liveness", row)?,
-            valence: number("valence", row)?,
-            tempo: number("tempo", row).filter(|tempo| *tempo > 0.0)?,
-            time_signature: integer("time_signature", row).filter(|beats| *beats > 0)?,
+            danceability: danceability(row)?,
+            energy: energy(row)?,
+            key: key(row)?,
+            loudness: loudness(row)?,
+            mode: mode(row)?,
+            speechiness: speechiness(row)?,
+            acousticness: acousticness(row)?,
+            instrumentalness: instrumentalness(row)?,
+            liveness: liveness(row)?,
+            valence: valence(row)?,
+            tempo: tempo(row).filter(|tempo| *tempo > 0.0)?,
+            time_signature: time_signature(row).filter(|beats| *beats > 0)?,
         };
         Some(Track {
-            id: text("track_id", row)?,
-            artists: text("artists", row)?,
-            album: text("album_name", row)?,
-            name: text("track_name", row)?,
-            popularity: integer("popularity", row).unwrap_or(0),
-            duration_ms: integer("duration_ms", row).filter(|duration| *duration > 0)?,
+            id: id(row)?,
+            artists: artists(row)?,
+            album: album(row)?,
+            name: name(row)?,
+            popularity: popularity(row).unwrap_or(0),
+            duration_ms: duration_ms(row).filter(|duration| *duration > 0)?,
             explicit: false,
             features,
-            genre: text("track_genre", row).unwrap_or_default(),
+            genre: genre(row).unwrap_or_default(),
         })
     };
-    (0..batch.num_rows()).filter_map(track)
+    Ok((0..batch.num_rows()).filter_map(track))
 }
 
 const HEADER: [&str; 21] = [

@@ -23,8 +23,6 @@ pub(super) struct Catalogue {
     candidates: Vec<usize>,
     /// Features of the candidates; shape `[n_features][n_candidates]`.
     pub(super) columns: [Vec<f64>; N_FEATURES],
-    /// The same number for the same artist and title; shape `[n_tracks]`.
-    song: Vec<usize>,
     /// Rows of the ids that listeners mention.
     row_of: HashMap<String, usize>,
 }
@@ -46,7 +44,6 @@ impl Catalogue {
             text(tracks, "track_name")?,
             text(tracks, "artist")?,
         );
-        let song = number_songs(&track_id, &track_name, &artist);
         let is_mentioned =
             |row: &usize| !mentioned.is_empty() && mentioned.contains(track_id.value(*row));
         let row_of = (0..track_id.len())
@@ -59,7 +56,6 @@ impl Catalogue {
             artist,
             candidates,
             columns,
-            song,
             row_of,
         })
     }
@@ -89,16 +85,27 @@ impl Catalogue {
         present(&self.artist, self.candidates[candidate])
     }
 
-    pub(super) fn song(&self, candidate: usize) -> usize {
-        self.song[self.candidates[candidate]]
+    /// Artist and title in lower case, the same for a song under whatever id; a track that lacks either is a song of its
+    /// own. Made when it is asked for: few tracks of a catalogue ever come near the top.
+    pub(super) fn song(&self, candidate: usize) -> String {
+        self.song_at(self.candidates[candidate])
     }
 
-    /// The songs behind these tracks, under whatever id the catalogue has them.
-    pub(super) fn songs_of(&self, track_ids: &HashSet<String>) -> HashSet<usize> {
+    /// The songs behind these tracks.
+    pub(super) fn songs_of(&self, track_ids: &HashSet<String>) -> HashSet<String> {
         track_ids
             .iter()
-            .filter_map(|id| Some(self.song[*self.row_of.get(id)?]))
+            .filter_map(|id| Some(self.song_at(*self.row_of.get(id)?)))
             .collect()
+    }
+
+    fn song_at(&self, row: usize) -> String {
+        match (present(&self.artist, row), present(&self.track_name, row)) {
+            (Some(artist), Some(track_name)) => {
+                format!("{}\n{}", artist.to_lowercase(), track_name.to_lowercase())
+            }
+            _ => self.track_id.value(row).to_owned(),
+        }
     }
 
     /// The artists of these tracks, in lower case.
@@ -110,27 +117,6 @@ impl Catalogue {
             .map(str::to_lowercase)
             .collect()
     }
-}
-
-/// Numbers tracks by artist and title in lower case; a track without either is a song of its own.
-fn number_songs(
-    track_id: &StringArray,
-    track_name: &StringArray,
-    artist: &StringArray,
-) -> Vec<usize> {
-    let mut numbers: HashMap<String, usize> = HashMap::with_capacity(track_id.len());
-    let key = |row: usize| match (present(artist, row), present(track_name, row)) {
-        (Some(artist), Some(track_name)) => {
-            format!("{}\n{}", artist.to_lowercase(), track_name.to_lowercase())
-        }
-        _ => track_id.value(row).to_owned(),
-    };
-    (0..track_id.len())
-        .map(|row| {
-            let next = numbers.len();
-            *numbers.entry(key(row)).or_insert(next)
-        })
-        .collect()
 }
 
 fn present(array: &StringArray, row: usize) -> Option<&str> {

@@ -29,7 +29,7 @@ pub(super) struct Pick {
 pub(super) struct Exclusions {
     pub(super) track_ids: HashSet<String>,
     /// The same as songs, which may be there under other ids too.
-    pub(super) songs: HashSet<usize>,
+    pub(super) songs: HashSet<String>,
     /// Artists in lower case.
     pub(super) artists: HashSet<String>,
 }
