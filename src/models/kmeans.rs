@@ -3,7 +3,8 @@
 //! linfa 0.8.1 stops on an absolute shift of its centroids, pulls each towards its old place, reports the inertia of the
 //! centroids before the last update, and with several runs counts cluster sizes of the last run, not of the best. So
 //! each run is finished by plain Lloyd steps (Lloyd 1982, doi:10.1109/TIT.1982.1056489) until no row changes its
-//! cluster, and inertia and sizes are counted from that.
+//! cluster, and inertia and sizes are counted from that. Of many rows the runs see a sample, and only the best one is
+//! finished on all of them (Bradley and Fayyad 1998, "Refining initial points for k-means clustering").
 //!
 //! Quality is the mean silhouette of a seeded sample, beside the same figure for data whose columns were shuffled
 //! independently: structure shows only in what exceeds that null.
@@ -27,10 +28,10 @@ use crate::error::{Error, Result};
 
 /// linfa's own stop; what is left is done by the Lloyd steps.
 const TOLERANCE: f64 = 1e-4;
+/// Runs see so many rows: what they start from does not change with more.
+const RUN_ROWS: usize = 10_000;
 /// Silhouettes cost the square of this.
 const SILHOUETTE_ROWS: usize = 2000;
-/// The null needs no more rows than this to be stable in the second decimal.
-const NULL_ROWS: usize = 10_000;
 /// The normal distribution's 97.5 % quantile.
 const Z: f64 = 1.959_963_984_540_054;
 
@@ -104,7 +105,9 @@ struct Clustering {
 
 impl Clustering {
     fn best_of_runs(scaled: &Array2<f64>, options: &KMeansOptions) -> Result<Self> {
-        let rows = DatasetBase::from(scaled.view());
+        let mut rng = Xoshiro256Plus::seed_from_u64(options.seed);
+        let sampled = scaled.select(Axis(0), &sample(scaled.nrows(), RUN_ROWS, &mut rng));
+        let rows = DatasetBase::from(sampled.view());
         let mut best: Option<Self> = None;
         for run in 0..options.n_runs {
             let rng = Xoshiro256Plus::seed_from_u64(options.seed.wrapping_add(run));
@@ -114,11 +117,8 @@ impl Clustering {
                 .tolerance(TOLERANCE)
                 .fit(&rows)
                 .map_err(|error| Error::Internal(format!("k-means: {error}")))?;
-            let clustering = Self::settle(
-                scaled.view(),
-                fitted.centroids().clone(),
-                options.max_iterations,
-            );
+            let clustering =
+                Self::settle(&sampled, fitted.centroids().clone(), options.max_iterations);
             if best
                 .as_ref()
                 .is_none_or(|best| clustering.inertia < best.inertia)
@@ -126,20 +126,20 @@ impl Clustering {
                 best = Some(clustering);
             }
         }
-        let best = best.ok_or_else(|| Error::Internal("k-means: no run".into()))?;
+        let mut best = best.ok_or_else(|| Error::Internal("k-means: no run".into()))?;
+        if sampled.nrows() < scaled.nrows() {
+            best = Self::settle(scaled, best.centroids, options.max_iterations);
+        }
         Ok(best.ordered())
     }
 
     /// Lloyd steps from `centroids` until no row changes its cluster.
-    fn settle(
-        scaled: ArrayView2<'_, f64>,
-        mut centroids: Array2<f64>,
-        max_iterations: u64,
-    ) -> Self {
-        let (mut of_row, mut inertia) = assign(scaled, centroids.view());
+    fn settle(scaled: &Array2<f64>, mut centroids: Array2<f64>, max_iterations: u64) -> Self {
+        let scaled = scaled.as_standard_layout();
+        let (mut of_row, mut inertia) = assign(scaled.view(), &centroids);
         for _ in 0..max_iterations {
-            centroids = means(scaled, &of_row, centroids);
-            let (assigned, sum) = assign(scaled, centroids.view());
+            centroids = means(scaled.view(), &of_row, centroids);
+            let (assigned, sum) = assign(scaled.view(), &centroids);
             inertia = sum;
             if assigned == of_row {
                 return Self {
@@ -193,18 +193,19 @@ impl Clustering {
 }
 
 /// The nearest centroid of each row (the first of equals) and the sum of squared distances.
-fn assign(scaled: ArrayView2<'_, f64>, centroids: ArrayView2<'_, f64>) -> (Vec<usize>, f64) {
+fn assign(scaled: ArrayView2<'_, f64>, centroids: &Array2<f64>) -> (Vec<usize>, f64) {
     let mut inertia = 0.0;
+    let centroids = centroids.as_standard_layout();
     let nearest = |row: ArrayView1<'_, f64>| {
-        let distances = centroids
-            .rows()
-            .into_iter()
-            .map(|centroid| squared_distance(row, centroid));
-        let closer =
-            |best: (usize, f64), next: (usize, f64)| if next.1 < best.1 { next } else { best };
-        let (cluster, distance) = distances.enumerate().fold((0, f64::INFINITY), closer);
-        inertia += distance;
-        cluster
+        let mut best = (0, f64::INFINITY);
+        for (cluster, centroid) in centroids.rows().into_iter().enumerate() {
+            let distance = squared_distance(row, centroid);
+            if distance < best.1 {
+                best = (cluster, distance);
+            }
+        }
+        inertia += best.1;
+        best.0
     };
     (scaled.rows().into_iter().map(nearest).collect(), inertia)
 }
@@ -214,8 +215,9 @@ fn means(scaled: ArrayView2<'_, f64>, of_row: &[usize], mut centroids: Array2<f6
     let mut sums = Array2::<f64>::zeros(centroids.raw_dim());
     let mut sizes = vec![0.0; centroids.nrows()];
     for (row, &cluster) in scaled.rows().into_iter().zip(of_row) {
-        let mut sum = sums.row_mut(cluster);
-        sum += &row;
+        for (sum, value) in sums.row_mut(cluster).iter_mut().zip(row) {
+            *sum += value;
+        }
         sizes[cluster] += 1.0;
     }
     for (cluster, &size) in sizes.iter().enumerate().filter(|(_, size)| **size > 0.0) {
@@ -226,7 +228,11 @@ fn means(scaled: ArrayView2<'_, f64>, of_row: &[usize], mut centroids: Array2<f6
     centroids
 }
 
+/// Of rows that lie in one piece each: over slices this is several times as fast as over views.
 fn squared_distance(a: ArrayView1<'_, f64>, b: ArrayView1<'_, f64>) -> f64 {
+    let (Some(a), Some(b)) = (a.as_slice(), b.as_slice()) else {
+        return a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum();
+    };
     a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum()
 }
 
@@ -237,7 +243,7 @@ fn metrics(
 ) -> Result<Vec<Metric>> {
     let mut rng = Xoshiro256Plus::seed_from_u64(options.seed);
     let own = sampled_silhouette("silhouette", scaled, clustering, &mut rng);
-    let mut shuffled = scaled.select(Axis(0), &sample(scaled.nrows(), NULL_ROWS, &mut rng));
+    let mut shuffled = scaled.select(Axis(0), &sample(scaled.nrows(), RUN_ROWS, &mut rng));
     for mut column in shuffled.columns_mut() {
         let mut values = column.to_vec();
         values.shuffle(&mut rng);
@@ -338,9 +344,6 @@ mod tests {
         };
         let ordered = clustering.ordered();
         assert_eq!(ordered.centroids, ndarray::array![[1.0], [2.0], [3.0]]);
-        assert_eq!(
-            assign(scaled.view(), ordered.centroids.view()).0,
-            ordered.of_row
-        );
+        assert_eq!(assign(scaled.view(), &ordered.centroids).0, ordered.of_row);
     }
 }

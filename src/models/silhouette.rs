@@ -18,14 +18,15 @@ pub(super) fn silhouettes(
         return None;
     }
     let rows = clusters.len();
+    let points: Vec<f64> = values.iter().copied().collect();
+    let points: Vec<&[f64]> = points.chunks_exact(values.ncols()).collect();
     // Sum of distances from each row to each cluster; every pair is measured once.
     let mut sums = vec![0.0; rows * k];
     for a in 0..rows {
         for b in a + 1..rows {
-            let squares = values
-                .row(a)
-                .into_iter()
-                .zip(values.row(b))
+            let squares = points[a]
+                .iter()
+                .zip(points[b])
                 .map(|(a, b)| (a - b) * (a - b));
             let distance = squares.sum::<f64>().sqrt();
             sums[a * k + clusters[b]] += distance;

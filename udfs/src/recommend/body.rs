@@ -9,10 +9,11 @@ mod profiles;
 use arrow::datatypes::SchemaRef;
 
 use super::{
-    call::{Call, Listeners, Mode},
+    call::{Call, Mode, Whom},
     pick::PICK_TRACKS,
     profile::{FEATURES, Feature},
 };
+use answers::Fact;
 
 pub(super) use profiles::listening_profile;
 
@@ -58,64 +59,17 @@ pub(super) fn recommendations(
     only: Option<&str>,
     columns: &SchemaRef,
 ) -> String {
-    let mut ctes = profiles::profiles(&sources.plays, only, &call.context);
+    let facts = answers::facts(call, mode);
+    let mut ctes = profiles::profiles(&sources.plays, only, &call.context, &facts);
     if sources.has_responses {
-        ctes.push(format!("answers as ({})", answers::answers()));
+        ctes.push(format!("answers as ({})", answers::answers(only)));
     }
-    let facts = facts(call, mode, sources.has_responses);
-    ctes.extend(
-        facts
-            .iter()
-            .map(|fact| format!("{} as ({})", fact.name, fact.query)),
-    );
-    ctes.push(format!("listener_rows as ({})", listener_rows(&facts)));
     ctes.push(format!("catalogue as ({})", catalogue(sources)));
     format!(
         "with {} {}",
         ctes.join(", "),
-        picks(call, mode, &facts, columns)
+        picks(call, mode, &listeners(&facts, sources.has_responses), columns)
     )
-}
-
-/// Something about listeners beside their profile: a query with one row for each whom it is known of.
-struct Fact {
-    name: &'static str,
-    columns: &'static [&'static str],
-    query: String,
-}
-
-/// What the mode wants to know of listeners.
-fn facts(call: &Call, mode: Mode, has_answers: bool) -> Vec<Fact> {
-    let mut facts = vec![];
-    if let Some(query) = answers::refused(mode, has_answers) {
-        facts.push(Fact {
-            name: "refused",
-            columns: &["refused_tracks"],
-            query,
-        });
-    }
-    if call.new_artists_only {
-        facts.push(Fact {
-            name: "heard",
-            columns: &["heard_tracks"],
-            query: answers::heard(),
-        });
-    }
-    if mode == Mode::Coach {
-        facts.push(Fact {
-            name: "targets",
-            columns: &["target"],
-            query: answers::targets(),
-        });
-    }
-    if mode == Mode::Coach && has_answers {
-        facts.push(Fact {
-            name: "back_off",
-            columns: &["latest", "previous"],
-            query: answers::back_off(),
-        });
-    }
-    facts
 }
 
 /// The expressions of `each` for every feature, separated by commas.
@@ -136,6 +90,13 @@ fn is_analysed() -> String {
         .map(bounds)
         .collect::<Vec<_>>()
         .join(" and ")
+}
+
+/// A time as days since 1970.
+fn days(time: &str) -> String {
+    format!(
+        "date_part('epoch', arrow_cast({time}, 'Timestamp(Microsecond, Some(\"UTC\"))')) / {DAY}.0"
+    )
 }
 
 fn features_as_double(table: &str) -> String {
@@ -165,7 +126,7 @@ fn catalogue(sources: &Sources) -> String {
             features_as_double("track_features")
         ),
     };
-    let (candidates, is_candidate) = match &sources.candidates {
+    let (candidates, is_wanted) = match &sources.candidates {
         Some(table) => (
             format!(
                 " left join (select distinct arrow_cast(track_id, 'Utf8') as wanted_id from {}) as wanted \
@@ -179,44 +140,41 @@ fn catalogue(sources: &Sources) -> String {
     format!(
         "select arrow_cast(track_id, 'Utf8') as track_id, arrow_cast(track_name, 'Utf8') as track_name, \
          arrow_cast(artist, 'Utf8') as artist, \
-         coalesce(is_analysed and {is_candidate} and {}, false) as is_candidate, {features} \
+         coalesce(is_analysed and {}, false) as is_candidate, {is_wanted} as is_wanted, {features} \
          from ({from}) as known{candidates} where track_id is not null",
         is_analysed()
     )
 }
 
-/// One row for each listener with everything that the kernel wants to know.
-fn listener_rows(facts: &[Fact]) -> String {
+/// One row with a list of all listeners, each with everything that the kernel wants to know.
+fn listeners(facts: &[Fact], has_responses: bool) -> String {
     let figures = per_feature(|Feature { name, .. }| {
-        format!("profiles.typical_{name}, profiles.spread_{name}")
+        format!("'typical_{name}', typical_{name}, 'spread_{name}', spread_{name}")
     });
-    let columns: String = facts
+    let facts: String = facts
         .iter()
-        .flat_map(|fact| {
-            fact.columns
-                .iter()
-                .map(|column| format!(", {}.{column}", fact.name))
-        })
+        .map(|Fact { name, .. }| format!(", '{name}', {name}"))
         .collect();
-    let join = |fact: &Fact| {
-        format!(
-            "left join {0} on listeners.user_id = {0}.user_id",
-            fact.name
+    let (answers, join) = if has_responses {
+        (
+            ", 'answers', answers.answers",
+            " left join answers on profiles.user_id = answers.user_id",
         )
+    } else {
+        ("", "")
     };
-    let joins = facts.iter().map(join).collect::<Vec<_>>().join(" ");
     format!(
-        "select listeners.user_id, {figures}{columns} from listeners \
-         left join profiles on listeners.user_id = profiles.user_id {joins}"
+        "select array_agg(named_struct('user_id', profiles.user_id, 'last_day', last_day, \
+         {figures}{facts}{answers})) as listeners from profiles{join}"
     )
 }
 
 /// The kernel over all listeners and all tracks at once, one row each side, and its picks as rows.
-fn picks(call: &Call, mode: Mode, facts: &[Fact], columns: &SchemaRef) -> String {
-    let whom = match &call.listeners {
-        Listeners::All => "all".to_owned(),
-        Listeners::Only => "only".to_owned(),
-        Listeners::Named(user_id) => format!("named {user_id}"),
+fn picks(call: &Call, mode: Mode, listeners: &str, columns: &SchemaRef) -> String {
+    let whom = match &call.whom {
+        Whom::All => "all".to_owned(),
+        Whom::Only => "only".to_owned(),
+        Whom::Named(user_id) => format!("named {user_id}"),
     };
     let pace = call
         .pace
@@ -235,7 +193,7 @@ fn picks(call: &Call, mode: Mode, facts: &[Fact], columns: &SchemaRef) -> String
     format!(
         "select {} from (select unnest({PICK_TRACKS}('{}', {}, cast({pace} as double), {}, {}, \
          one.listeners, every.tracks, caps.policy)) as pick \
-         from (select array_agg({}) as listeners from listener_rows) as one \
+         from ({listeners}) as one \
          cross join (select array_agg({}) as tracks from catalogue) as every \
          cross join ({policy}) as caps) as picks",
         names.collect::<Vec<_>>().join(", "),
@@ -243,30 +201,14 @@ fn picks(call: &Call, mode: Mode, facts: &[Fact], columns: &SchemaRef) -> String
         call.k,
         quoted(&whom),
         quoted(call.context.label()),
-        listener_struct(facts),
         track_struct(),
     )
-}
-
-fn listener_struct(facts: &[Fact]) -> String {
-    let figures = per_feature(|Feature { name, .. }| {
-        format!("'typical_{name}', typical_{name}, 'spread_{name}', spread_{name}")
-    });
-    let facts: String = facts
-        .iter()
-        .flat_map(|fact| {
-            fact.columns
-                .iter()
-                .map(|column| format!(", '{column}', {column}"))
-        })
-        .collect();
-    format!("named_struct('user_id', user_id, {figures}{facts})")
 }
 
 fn track_struct() -> String {
     let features = per_feature(|Feature { name, .. }| format!("'{name}', {name}"));
     format!(
         "named_struct('track_id', track_id, 'track_name', track_name, 'artist', artist, \
-         'is_candidate', is_candidate, {features})"
+         'is_candidate', is_candidate, 'is_wanted', is_wanted, {features})"
     )
 }

@@ -1,6 +1,6 @@
 //! The query of what listeners' profiles are: their plays, weighted, as a mean and a spread of each feature.
 
-use super::{DAY, Table, features_as_double, is_analysed, per_feature, quoted};
+use super::{Fact, Table, days, features_as_double, is_analysed, per_feature, quoted};
 use crate::recommend::{
     context::Context,
     profile::{COMPLETED_WEIGHT, Feature, HALF_LIFE_DAYS, PARTIAL_WEIGHT, SKIPPED_WEIGHT},
@@ -12,7 +12,7 @@ const REFERENCE_DAY: f64 = 19_723.0;
 /// Keeps the weights of plays 38 years from the reference inside the range of a double.
 const MOST_HALVINGS: f64 = 1000.0;
 /// Decimals that a profile's figures keep.
-const DECIMALS: u32 = 9;
+pub(super) const DECIMALS: u32 = 9;
 
 /// The query of `listening_profile`.
 pub(in crate::recommend) fn listening_profile(
@@ -20,7 +20,7 @@ pub(in crate::recommend) fn listening_profile(
     plays: &Table,
     only: Option<&str>,
 ) -> String {
-    let ctes = profiles(plays, only, context).join(", ");
+    let ctes = profiles(plays, only, context, &[]).join(", ");
     let figures = per_feature(|Feature { name, weight, .. }| {
         format!(
             "named_struct('feature', '{name}', 'typical', typical_{name}, 'spread', spread_{name}, 'weight', cast({weight:?} as double))"
@@ -29,12 +29,19 @@ pub(in crate::recommend) fn listening_profile(
     format!(
         "with {ctes} select user_id, figure['feature'] as feature, figure['typical'] as typical, \
          figure['spread'] as spread, figure['weight'] as weight \
-         from (select user_id, unnest([{figures}]) as figure from profiles) as figures"
+         from (select user_id, unnest([{figures}]) as figure from profiles where total_weight > 0) as figures"
     )
 }
 
-/// `plays`, `listeners` (with their last day) and `profiles` (typical value and spread of each feature).
-pub(super) fn profiles(plays: &Table, only: Option<&str>, context: &Context) -> Vec<String> {
+/// `profiles`: a row for every listener with their last day, the typical value and spread of each feature, and facts.
+///
+/// Plays are read once: whatever is wanted of them is an aggregate of the same query.
+pub(super) fn profiles(
+    plays: &Table,
+    only: Option<&str>,
+    context: &Context,
+    facts: &[Fact],
+) -> Vec<String> {
     let is_known = is_analysed();
     let moments = per_feature(|Feature { name, .. }| {
         format!(
@@ -51,20 +58,31 @@ pub(super) fn profiles(plays: &Table, only: Option<&str>, context: &Context) -> 
             )
         },
     );
-    let names = per_feature(|feature| feature.name.to_owned());
+    let aggregates: String = facts
+        .iter()
+        .map(|Fact { name, aggregate }| format!(", {aggregate} as {name}"))
+        .collect();
+    let facts: String = facts
+        .iter()
+        .map(|Fact { name, .. }| format!(", {name}"))
+        .collect();
     vec![
         format!("plays as ({})", plays_in_days(plays, only, context)),
-        "listeners as (select user_id, max(played_day) as last_day from plays group by user_id)"
-            .to_owned(),
+        format!("known as (select *, {is_known} as is_known from plays)"),
         format!(
-            "weighted as (select user_id, {names}, \
+            "weighted as (select *, case when is_known and is_in_context and played_day is not null then \
              case when is_completed then {COMPLETED_WEIGHT:?} when is_skipped then {SKIPPED_WEIGHT:?} \
              else {PARTIAL_WEIGHT:?} end * power(2.0, greatest(least(\
-             (played_day - {REFERENCE_DAY:?}) / {HALF_LIFE_DAYS:?}, {MOST_HALVINGS:?}), -{MOST_HALVINGS:?})) as weight \
-             from plays where is_in_context and {is_known})"
+             (played_day - {REFERENCE_DAY:?}) / {HALF_LIFE_DAYS:?}, {MOST_HALVINGS:?}), -{MOST_HALVINGS:?})) \
+             end as weight from known)"
         ),
-        format!("moments as (select user_id, {moments} from weighted group by user_id)"),
-        format!("profiles as (select user_id, {figures} from moments)"),
+        format!(
+            "moments as (select user_id, max(played_day) as last_day, sum(weight) as total_weight, \
+             {moments}{aggregates} from weighted group by user_id)"
+        ),
+        format!(
+            "profiles as (select user_id, last_day, total_weight, {figures}{facts} from moments)"
+        ),
     ]
 }
 
@@ -72,14 +90,17 @@ pub(super) fn profiles(plays: &Table, only: Option<&str>, context: &Context) -> 
 fn plays_in_days(plays: &Table, only: Option<&str>, context: &Context) -> String {
     let user_id = plays.column_or("user_id", "'listener'");
     let filter = only
-        .map(|only| format!(" where {user_id} = {}", quoted(only)))
+        .map(|only| format!(" and {user_id} = {}", quoted(only)))
         .unwrap_or_default();
     let features = features_as_double("plays");
     format!(
         "select arrow_cast({user_id}, 'Utf8') as user_id, arrow_cast(track_id, 'Utf8') as track_id, \
-         date_part('epoch', arrow_cast(played_at, 'Timestamp(Microsecond, Some(\"UTC\"))')) / {DAY}.0 as played_day, \
-         coalesce({}, false) as is_completed, coalesce({}, false) as is_skipped, \
-         {context} as is_in_context, {features} from {} as plays{filter}",
+         arrow_cast({}, 'Utf8') as artist, {} as played_day, \
+         coalesce(cast({} as boolean), false) as is_completed, \
+         coalesce(cast({} as boolean), false) as is_skipped, \
+         {context} as is_in_context, {features} from {} as plays where {user_id} is not null{filter}",
+        plays.column_or("artist", "null"),
+        days("played_at"),
         plays.column_or("is_completed", "false"),
         plays.column_or("is_skipped", "false"),
         plays.name,
