@@ -20,7 +20,7 @@ import scipy.stats
 import shap
 from sklearn.cluster import KMeans
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import log_loss, roc_auc_score, silhouette_score
+from sklearn.metrics import silhouette_score
 from sklearn.model_selection import GroupShuffleSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -34,7 +34,9 @@ FEATURES = [*SESSION_FEATURES, "key", "mode", "time_signature"]
 VALENCE = FEATURES.index("valence")
 MOODS = ("happy", "sad", "chill", "party", "sleep", "study", "romance")
 SEED = 42
-BOOTSTRAPS = 200
+BOOTSTRAPS = 400
+NULL_ROWS = 10_000
+BINS = 10
 RECOMMENDED = 20
 VALENCE_STEP = 0.1
 
@@ -141,9 +143,11 @@ def mood(store: Store) -> None:
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     model.fit(tagged.iloc[train][FEATURES], tagged.iloc[train]["mood"])
     parts = {"train": tagged.iloc[train], "validation": rest.iloc[validation], "test": rest.iloc[test]}
-    rows = [row for split, part in parts.items() for row in metrics(model, split, part)]
+    majority = tagged.iloc[train]["mood"].mode().iloc[0]
+    rows = [row for split, part in parts.items() for row in metrics(model, majority, split, part)]
     store.make("ml_metrics", pd.DataFrame(rows, columns=["split", "metric", "value", "ci_low", "ci_high"]))
 
+    model.fit(tagged[FEATURES], tagged["mood"])
     tracks = store.sql("select track_id, ${features} from silver_track_features where is_analysed").df()
     probabilities = model.predict_proba(tracks[FEATURES])
     predicted = model.classes_[probabilities.argmax(axis=1)]
@@ -160,18 +164,41 @@ def mood(store: Store) -> None:
     store.make("gold_mood_explanations", explained)
 
 
-def metrics(model: object, split: str, part: pd.DataFrame) -> list[tuple]:
-    """Measure a classifier on one split; accuracy with a bootstrap interval."""
+def metrics(model: object, majority: str, split: str, part: pd.DataFrame) -> list[tuple]:
+    """Measure a classifier on one split, each figure with a bootstrap interval over artists."""
     probabilities, labels = model.predict_proba(part[FEATURES]), part["mood"].to_numpy()
-    is_right = model.classes_[probabilities.argmax(axis=1)] == labels
+    truth = labels[:, None] == model.classes_
+    confidence, is_right = probabilities.max(axis=1), truth[np.arange(len(part)), probabilities.argmax(axis=1)]
+    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    gaps = np.zeros((len(part), BINS))
+    gaps[np.arange(len(part)), bins] = is_right - confidence
+    means = {
+        "accuracy": is_right,
+        "majority_accuracy": labels == majority,
+        "log_loss": -np.log(probabilities[truth]),
+        "brier": ((probabilities - truth) ** 2).sum(axis=1),
+    }
+    artists, artist = np.unique(part["artist"], return_inverse=True)
     random = np.random.default_rng(SEED)
-    resampled = [is_right[random.integers(0, len(part), len(part))].mean() for _ in range(BOOTSTRAPS)]
-    return [
-        (split, "accuracy", is_right.mean(), *np.quantile(resampled, [0.025, 0.975])),
-        (split, "majority_accuracy", part["mood"].value_counts(normalize=True).iloc[0], np.nan, np.nan),
-        (split, "auc", roc_auc_score(labels, probabilities, multi_class="ovr"), np.nan, np.nan),
-        (split, "log_loss", log_loss(labels, probabilities), np.nan, np.nan),
-    ]
+    drawn = random.multinomial(len(artists), np.full(len(artists), 1 / len(artists)), BOOTSTRAPS)
+    # The first row of weights is the sample itself; the others are resamples of its artists.
+    weights = np.vstack([np.ones(len(part)), drawn[:, artist]])
+    total = weights.sum(axis=1)
+    figures = {name: weights @ values / total for name, values in means.items()}
+    figures["ece"] = np.abs(weights @ gaps).sum(axis=1) / total
+    areas = [weighted_auc(probabilities[:, one], truth[:, one], weights) for one in range(truth.shape[1])]
+    figures["auc"] = np.nanmean(areas, axis=0)
+    return [(split, name, row[0], *np.quantile(row[1:], [0.025, 0.975])) for name, row in figures.items()]
+
+
+def weighted_auc(scores: np.ndarray, is_positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Compute the area under the ROC curve for each row of weights, sorting once; ties do not occur in floats."""
+    order = np.argsort(scores)
+    weights, is_positive = weights[:, order], is_positive[order]
+    positives, negatives = weights * is_positive, weights * ~is_positive
+    below = np.cumsum(negatives, axis=1)
+    with np.errstate(invalid="ignore"):
+        return (positives * below).sum(axis=1) / (positives.sum(axis=1) * negatives.sum(axis=1))
 
 
 def modes(store: Store) -> None:
@@ -181,11 +208,18 @@ def modes(store: Store) -> None:
     scaled = StandardScaler().fit_transform(sessions[names])
     model = KMeans(5, n_init=10, random_state=SEED).fit(scaled)
     silhouette = silhouette_score(scaled, model.labels_, sample_size=min(2_000, len(scaled)), random_state=SEED)
+    random = np.random.default_rng(SEED)
+    null = scaled[random.choice(len(scaled), min(NULL_ROWS, len(scaled)), replace=False)]
+    null = random.permuted(null, axis=0)
+    labels = KMeans(5, n_init=10, random_state=SEED).fit_predict(null)
+    null_silhouette = silhouette_score(null, labels, sample_size=min(2_000, len(null)), random_state=SEED)
     assigned = sessions[["user_id", "session_id"]].assign(
         mode=model.labels_, distance=model.transform(scaled).min(axis=1)
     )
     store.make("gold_listening_modes", assigned)
-    profiles = pd.DataFrame(model.cluster_centers_, columns=names).assign(silhouette=silhouette)
+    profiles = pd.DataFrame(model.cluster_centers_, columns=names).assign(
+        silhouette=silhouette, silhouette_null=null_silhouette
+    )
     store.make("gold_mode_profiles", profiles)
 
 
