@@ -19,6 +19,10 @@ mode_by_daypart as (
     select * from gold.mode_by_daypart
 ),
 
+live_models as (
+    select * from gold.live_models
+),
+
 metrics as (
     select * from ml.metrics
 ),
@@ -39,13 +43,24 @@ track_features as (
     select * from silver.track_features
 ),
 
+sessions as (
+    select * from silver.sessions
+),
+
+heard as (
+    select
+        user_id,
+        count(*) filter (where plays_with_features > 0) as sessions
+    from sessions
+    group by user_id
+),
+
 -- The parts of the first recommendation's score.
 parts as (
     select
         explanations.user_id,
         recommendations.track_id,
-        recommendations.track_name,
-        recommendations.match_score,
+        coalesce(recommendations.track_name, recommendations.track_id) as track_name,
         explanations.feature,
         explanations.value,
         explanations.typical,
@@ -65,34 +80,40 @@ parts as (
 
 reasons as (
     select
-        user_id,
+        parts.user_id,
         'why this track' as subject,
         concat(
-            'Why ', max(track_name), ' comes first for you: ',
+            'Why ', max(parts.track_name), ' comes first for you: ',
             string_agg(
                 concat(
-                    feature, ' makes ', cast(round(contribution_pct) as int), '% of its match',
-                    coalesce(
-                        ' (' || round(value, 2)
-                        || coalesce(', you usually play ' || round(typical, 2), '') || ')',
-                        ''
-                    )
+                    parts.feature, ' makes ', cast(round(parts.contribution_pct) as int),
+                    '% of its match (', cast(parts.value as decimal(20, 2)),
+                    ', you usually play ', cast(parts.typical as decimal(20, 2)), ')'
                 ),
-                ', ' order by place asc
+                ', ' order by parts.place asc
             ),
-            '.'
+            '; features known for ', cast(round(100 * max(coverage.share)) as int),
+            '% of your plays.',
+            case
+                when max(heard.sessions) < 10 then ' So few sessions are only a first hint.'
+                else ''
+            end
         ) as text,
-        max(contribution_pct) as value,
-        count(*) as n,
+        max(parts.contribution_pct) as value,
+        cast(null as bigint) as n,
         cast(null as double) as ci_low,
         cast(null as double) as ci_high,
         concat(
-            'select * from gold.explanations where user_id = ''', replace(user_id, '''', ''''''),
-            ''' and mode = ''mirror'' and track_id = ''', max(track_id), ''''
+            'select feature, value, typical, contribution_pct from gold.explanations ',
+            'where user_id = ''', replace(parts.user_id, '''', ''''''),
+            ''' and mode = ''mirror'' and track_id = ''', max(parts.track_id),
+            ''' order by contribution_pct desc, feature asc'
         ) as evidence_sql
     from parts
-    where place <= 3
-    group by user_id
+    inner join coverage on parts.user_id = coverage.user_id
+    inner join heard on parts.user_id = heard.user_id
+    where parts.place <= 3
+    group by parts.user_id
 ),
 
 -- Ten sessions in a part of the day are the fewest to speak of its habits.
@@ -119,16 +140,14 @@ ranked_modes as (
 -- real they are.
 fits as (
     select
-        max(value) filter (where metric = 'silhouette') as silhouette,
-        max(value) filter (where metric = 'silhouette_null') as silhouette_null
-    from metrics
-    where
-        model = 'modes'
-        and version
-        = (
-            select max(newest.version) from metrics as newest
-            where newest.model = 'modes'
-        )
+        max(metrics.value) filter (where metrics.metric = 'silhouette') as silhouette,
+        max(metrics.value) filter (where metrics.metric = 'silhouette_null') as silhouette_null
+    from live_models
+    inner join metrics
+        on
+            live_models.model = metrics.model
+            and live_models.version = metrics.version
+    where live_models.model = 'modes'
 ),
 
 modes as (
@@ -162,8 +181,8 @@ modes as (
                         then ' The five kinds are more distinct than chance would make them'
                     else ' The five kinds are no more distinct than chance would make them'
                 end
-                || ' (silhouette ' || round(fits.silhouette, 2) || ', shuffled data '
-                || round(fits.silhouette_null, 2) || ').',
+                || ' (silhouette ' || cast(fits.silhouette as decimal(20, 2))
+                || ', shuffled data ' || cast(fits.silhouette_null as decimal(20, 2)) || ').',
                 ''
             )
         ) as text,
@@ -255,24 +274,21 @@ heard_moods as (
         concat(
             'Why the mood model hears ''', max(pulls.mood), ''' in ',
             max(coalesce(tracks.track_name, pulls.track_id)),
-            ', of its tracks the one you play most (probability ',
+            ', of the tracks with known features the one you play most (probability ',
             cast(round(100 * max(pulls.probability)) as int), '%): ',
             string_agg(
                 concat(
-                    pulls.feature,
-                    ' ',
-                    round(pulls.value, 2),
-                    ' has ',
-                    cast(round(pulls.pull_pct) as int),
-                    '% of the pull, ',
-                    case when pulls.contribution < 0 then 'against' else 'for' end
+                    pulls.feature, ' ', cast(pulls.value as decimal(20, 2)), ' pulls ',
+                    case when pulls.contribution < 0 then 'away from it' else 'towards it' end,
+                    ' (', cast(round(pulls.pull_pct) as int), '% of the pull)'
                 ),
                 '; ' order by pulls.place asc
             ),
-            '.'
+            '; features known for ', cast(round(100 * max(coverage.share)) as int),
+            '% of your plays.'
         ) as text,
         max(pulls.pull_pct) as value,
-        max(track_plays.plays) as n,
+        cast(null as bigint) as n,
         cast(null as double) as ci_low,
         cast(null as double) as ci_high,
         concat(
@@ -281,10 +297,7 @@ heard_moods as (
             'where track_id = ''', max(pulls.track_id), ''')) order by abs(contribution) desc'
         ) as evidence_sql
     from pulls
-    inner join track_plays
-        on
-            pulls.user_id = track_plays.user_id
-            and pulls.track_id = track_plays.track_id
+    inner join coverage on pulls.user_id = coverage.user_id
     left join tracks on pulls.track_id = tracks.track_id
     where pulls.place <= 3
     group by pulls.user_id
@@ -297,7 +310,8 @@ nothing_found as (
         'nothing found' as subject,
         concat(
             'There is nothing to explain yet: audio features are known for ', plays_with_features,
-            ' of your ', plays, ' plays, and what has none cannot be told apart by sound.'
+            ' of your ', plays, case when plays = 1 then ' play' else ' plays' end,
+            ', and what has none cannot be told apart by sound.'
         ) as text,
         share as value,
         plays as n,

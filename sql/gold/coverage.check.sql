@@ -9,3 +9,11 @@ where
     share not between 0 and 1
     or plays_with_features > plays
     or abs(share - cast(plays_with_features as double) / plays) > 1e-9;
+
+-- Rows that are there twice.
+select
+    user_id,
+    count(*) as copies
+from gold.coverage
+group by user_id
+having count(*) > 1;

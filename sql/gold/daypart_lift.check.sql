@@ -10,7 +10,9 @@ from gold.daypart_lift
 where
     odds_ratio not between ci_low and ci_high
     or odds_ratio <= 0
-    or (odds_ratio is null) <> (ci_low is null)
+    or (odds_ratio is null and ci_low is not null)
+    or (ci_low is null) <> (ci_high is null)
+    or (odds_ratio is not null and ci_low is null and sessions > 1)
     or p_value not between 0 and 1;
 
 -- Rows that are there twice.

@@ -44,7 +44,7 @@ played as (
         user_id,
         sum(plays) as plays,
         count(*) as tracks,
-        cast(round(sum(ms_played) / 3600000.0) as bigint) as hours
+        sum(ms_played) / 60000.0 as minutes
     from track_plays
     group by user_id
 ),
@@ -63,9 +63,13 @@ histories as (
         played.user_id,
         played.plays,
         played.tracks,
-        played.hours,
         days.first_date,
-        days.last_date
+        days.last_date,
+        case
+            when played.minutes >= 60 then cast(round(played.minutes / 60) as bigint)
+            else cast(round(played.minutes) as bigint)
+        end as heard,
+        case when played.minutes >= 60 then ' hour' else ' minute' end as heard_unit
     from played
     inner join days on played.user_id = days.user_id
 ),
@@ -84,11 +88,15 @@ overview as (
         histories.user_id,
         'overview' as subject,
         concat(
-            'From ', to_char(histories.first_date, '%-d %B %Y'), ' to ',
+            case
+                when histories.first_date = histories.last_date then 'On '
+                else concat('From ', to_char(histories.first_date, '%-d %B %Y'), ' to ')
+            end,
             to_char(histories.last_date, '%-d %B %Y'), ' you made ',
             histories.plays, case when histories.plays = 1 then ' play of ' else ' plays of ' end,
             histories.tracks, case when histories.tracks = 1 then ' track, ' else ' tracks, ' end,
-            histories.hours, ' hours of music. Most plays were ',
+            histories.heard, histories.heard_unit,
+            case when histories.heard = 1 then '' else 's' end, ' of music. Most plays were ',
             case busiest_dayparts.daypart
                 when 'night' then 'at night'
                 else concat('in the ', busiest_dayparts.daypart)
@@ -99,7 +107,14 @@ overview as (
         histories.plays as n,
         cast(null as double) as ci_low,
         cast(null as double) as ci_high,
-        'gold.listening_by_daypart' as evidence
+        concat(
+            'select min(local_date) as first_date, max(local_date) as last_date, ',
+            'count(*) as plays, count(distinct track_id) as tracks, ',
+            'sum(ms_played) / 3600000.0 as hours, ',
+            'avg(cast(daypart = ''', busiest_dayparts.daypart, ''' as double)) as share ',
+            'from silver.plays where user_id = '
+        ) as evidence,
+        '' as evidence_end
     from histories
     inner join busiest_dayparts
         on
@@ -113,7 +128,7 @@ favourites as (
         'favourites' as subject,
         concat(
             'You played ', top_artists.artist, ' most (', top_artists.plays, ' plays, ',
-            round(100.0 * top_artists.plays / coverage.plays, 1),
+            cast(100.0 * top_artists.plays / coverage.plays as decimal(4, 1)),
             '% of all); the track you played most is ',
             coalesce(top_tracks.track_name, top_tracks.track_id),
             coalesce(' by ' || top_tracks.artist, ''), ' (', top_tracks.plays, ' plays).'
@@ -122,7 +137,13 @@ favourites as (
         coverage.plays as n,
         cast(null as double) as ci_low,
         cast(null as double) as ci_high,
-        'gold.top_artists' as evidence
+        concat(
+            'select a.artist, a.plays as artist_plays, c.plays as all_plays, t.track_name, ',
+            't.plays as track_plays from gold.top_artists as a inner join gold.top_tracks as t ',
+            'on a.user_id = t.user_id and t.rank = 1 inner join gold.coverage as c ',
+            'on a.user_id = c.user_id where a.rank = 1 and a.user_id = '
+        ) as evidence,
+        '' as evidence_end
     from top_artists
     inner join top_tracks
         on
@@ -150,21 +171,25 @@ genres as (
         concat(
             'The genres you play most: ',
             string_agg(
-                concat(ranked_genres.genre, ' ', round(100 * ranked_genres.share, 1), '%'),
+                concat(
+                    ranked_genres.genre, ' ',
+                    cast(100 * ranked_genres.share as decimal(4, 1)), '%'
+                ),
                 ', ' order by ranked_genres.place asc
             ),
             ' (of the ', cast(round(100 * max(ranked_genres.coverage)) as bigint),
             '% of your plays whose genre is known).'
         ) as text,
         max(ranked_genres.share) as value,
-        max(coverage.plays) as n,
+        cast(round(max(ranked_genres.coverage * coverage.plays)) as bigint) as n,
         cast(null as double) as ci_low,
         cast(null as double) as ci_high,
-        'gold.genre_mix' as evidence
+        'select genre, share, coverage from gold.genre_mix where user_id = ' as evidence,
+        ' order by share desc, genre asc limit 3' as evidence_end
     from ranked_genres
     inner join coverage on ranked_genres.user_id = coverage.user_id
     -- Fewer than thirty plays make no mix.
-    where ranked_genres.place <= 3 and coverage.plays >= 30
+    where ranked_genres.place <= 3 and ranked_genres.coverage * coverage.plays >= 30
     group by ranked_genres.user_id
 ),
 
@@ -173,23 +198,34 @@ mood as (
         valence.user_id,
         'mood' as subject,
         concat(
-            'The music you played has a mean valence of ', round(valence.listener_mean, 2),
+            'The music you played has a mean valence of ',
+            cast(valence.listener_mean as decimal(20, 2)),
             coalesce(
-                ' (95% interval ' || round(valence.catalogue_mean + valence.ci_low, 2) || ' to '
-                || round(valence.catalogue_mean + valence.ci_high, 2) || ')',
+                ' (95% interval '
+                || cast(valence.catalogue_mean + valence.ci_low as decimal(20, 2)) || ' to '
+                || cast(valence.catalogue_mean + valence.ci_high as decimal(20, 2)) || ')',
                 ''
             ),
-            ' and a mean energy of ', round(energy.listener_mean, 2), '; the catalogue has ',
-            round(valence.catalogue_mean, 2), ' and ', round(energy.catalogue_mean, 2),
+            ' and a mean energy of ', cast(energy.listener_mean as decimal(20, 2)),
+            '; the catalogue has ', cast(valence.catalogue_mean as decimal(20, 2)), ' and ',
+            cast(energy.catalogue_mean as decimal(20, 2)),
             '. Both run from 0 to 1 and are known for ',
             cast(round(100 * valence.coverage) as bigint),
-            '% of your plays. Valence is how positive music sounds, not how you felt.'
+            '% of your plays. Valence is how positive music sounds, not how you felt.',
+            case
+                when valence.sessions < 20 then ' So few sessions are only a first hint.' else ''
+            end
         ) as text,
         valence.listener_mean as value,
         valence.n,
         valence.catalogue_mean + valence.ci_low as ci_low,
         valence.catalogue_mean + valence.ci_high as ci_high,
-        'gold.taste_vs_catalogue' as evidence
+        concat(
+            'select feature, listener_mean, catalogue_mean, catalogue_mean + ci_low as ci_low, ',
+            'catalogue_mean + ci_high as ci_high, coverage from gold.taste_vs_catalogue ',
+            'where feature in (''valence'', ''energy'') and user_id = '
+        ) as evidence,
+        '' as evidence_end
     from taste_vs_catalogue as valence
     inner join taste_vs_catalogue as energy
         on
@@ -203,6 +239,7 @@ recent_sessions as (
     select
         sessions.user_id,
         sessions.mean_valence,
+        histories.last_date,
         sessions.local_date > histories.last_date - interval '28 days' as is_recent
     from sessions
     inner join histories on sessions.user_id = histories.user_id
@@ -212,6 +249,7 @@ recent_sessions as (
 periods as (
     select
         user_id,
+        max(last_date) as last_date,
         count(*) filter (where is_recent) as recent_sessions,
         count(*) filter (where not is_recent) as earlier_sessions,
         avg(mean_valence) filter (where is_recent) as recent_valence,
@@ -231,20 +269,17 @@ lately as (
         'lately' as subject,
         concat(
             'In your last 28 days the mean valence of a session was ',
-            round(periods.recent_valence, 2), ', before that ', round(periods.earlier_valence, 2),
+            cast(periods.recent_valence as decimal(20, 2)), ', before that ',
+            cast(periods.earlier_valence as decimal(20, 2)),
             case
                 when
                     abs(periods.recent_valence - periods.earlier_valence)
                     <= 1.959964 * periods.standard_error
                     then ': no more apart than chance explains'
-                when periods.recent_valence > periods.earlier_valence
-                    then ': a little brighter than your usual'
-                else ': lower than your usual'
+                when periods.recent_valence > periods.earlier_valence then ': higher than before'
+                else ': lower than before'
             end,
-            ' (',
-            periods.recent_sessions,
-            ' and ',
-            periods.earlier_sessions,
+            ' (', periods.recent_sessions, ' and ', periods.earlier_sessions,
             ' sessions; features known for ',
             cast(round(100 * coverage.share) as bigint), '% of your plays).'
         ) as text,
@@ -254,7 +289,13 @@ lately as (
         - 1.959964 * periods.standard_error as ci_low,
         periods.recent_valence - periods.earlier_valence
         + 1.959964 * periods.standard_error as ci_high,
-        'gold.mood_by_day' as evidence
+        concat(
+            'select local_date > date ''', cast(periods.last_date as string),
+            ''' - interval ''28 days'' as is_recent, count(*) as sessions, ',
+            'avg(mean_valence) as mean_valence from silver.sessions ',
+            'where plays_with_features > 0 and user_id = '
+        ) as evidence,
+        ' group by 1' as evidence_end
     from periods
     inner join coverage on periods.user_id = coverage.user_id
     -- Fewer sessions than ten on a side say nothing of a change.
@@ -270,7 +311,8 @@ subjects as (
         n,
         ci_low,
         ci_high,
-        evidence
+        evidence,
+        evidence_end
     from overview
     union all
     select
@@ -281,7 +323,8 @@ subjects as (
         n,
         ci_low,
         ci_high,
-        evidence
+        evidence,
+        evidence_end
     from favourites
     union all
     select
@@ -292,7 +335,8 @@ subjects as (
         n,
         ci_low,
         ci_high,
-        evidence
+        evidence,
+        evidence_end
     from genres
     union all
     select
@@ -303,7 +347,8 @@ subjects as (
         n,
         ci_low,
         ci_high,
-        evidence
+        evidence,
+        evidence_end
     from mood
     union all
     select
@@ -314,7 +359,8 @@ subjects as (
         n,
         ci_low,
         ci_high,
-        evidence
+        evidence,
+        evidence_end
     from lately
 )
 
@@ -327,7 +373,5 @@ select
     cast(null as double) as p_value,
     ci_low,
     ci_high,
-    concat(
-        'select * from ', evidence, ' where user_id = ''', replace(user_id, '''', ''''''), ''''
-    ) as evidence_sql
+    concat(evidence, '''', replace(user_id, '''', ''''''), '''', evidence_end) as evidence_sql
 from subjects;

@@ -33,7 +33,7 @@ mornings as (
         'morning energy' as subject,
         concat(
             'The odds of a track of high energy (above ', threshold, ') in the morning are ',
-            round(odds_ratio, 2), ' times those in the evening'
+            cast(odds_ratio as decimal(20, 2)), ' times those in the evening'
         ) as finding,
         odds_ratio as value,
         n,
@@ -45,7 +45,8 @@ mornings as (
         'gold.daypart_lift' as evidence,
         'and feature = ''energy''' as evidence_filter
     from daypart_lift
-    where feature = 'energy'
+    -- Fewer sessions than ten say nothing of habits.
+    where feature = 'energy' and sessions >= 10
 ),
 
 low_valence as (
@@ -53,8 +54,8 @@ low_valence as (
         user_id,
         'low valence' as subject,
         concat(
-            'Tracks of low valence (below ', threshold, ') get ', round(rate_ratio, 2),
-            ' times the plays of other tracks of their genre'
+            'Tracks of low valence (below ', threshold, ') get ',
+            cast(rate_ratio as decimal(20, 2)), ' times the plays of other tracks of their genre'
         ) as finding,
         rate_ratio as value,
         n_tracks as n,
@@ -101,7 +102,7 @@ instrumental as (
             '% of your plays of ',
             'instrumental tracks (instrumentalness above 0.7) and ',
             cast(round(100 * completions.rest_completion) as int), '% of the others, ',
-            round(completions.ratio, 2), ' times as often'
+            cast(completions.ratio as decimal(20, 2)), ' times as often'
         ) as finding,
         completions.ratio as value,
         completions.n,
@@ -170,8 +171,9 @@ worded_ratios as (
         user_id,
         subject,
         concat(
-            finding, ' (95% interval ', round(ci_low, 2), ' to ', round(ci_high, 2), '; ', basis,
-            '; features known for ', cast(round(100 * coverage) as int), '% of your plays).',
+            finding, ' (95% interval ', cast(ci_low as decimal(20, 2)), ' to ',
+            cast(ci_high as decimal(20, 2)), '; ', basis, '; features known for ',
+            cast(round(100 * coverage) as int), '% of your plays).',
             case
                 when ci_low <= 1 and ci_high >= 1
                     then ' The interval includes 1, so this may be chance.'
@@ -216,28 +218,33 @@ strongest_link as (
             when ranked_links.q_value < 0.05
                 then
                     concat(
-                        'Of ', ranked_links.tests_made, ' links tried, the clearest is between ',
+                        'Of ', ranked_links.tests_made,
+                        case when ranked_links.tests_made = 1 then ' link' else ' links' end,
+                        ' tried, the clearest is between ',
                         ranked_links.feature, ' and ',
                         case ranked_links.outcome
                             when 'plays' then 'how often you play a track'
                             when 'completion' then 'how much of a track you hear'
                             else 'whether a session begins in the morning'
                         end,
-                        ': r = ', round(ranked_links.r, 2), ' (95% interval ',
-                        round(ranked_links.ci_low, 2),
-                        ' to ',
-                        round(ranked_links.ci_high, 2),
-                        ', n = ',
-                        ranked_links.n, ', ',
+                        ': r = ', cast(ranked_links.r as decimal(20, 2)), ' (95% interval ',
+                        cast(ranked_links.ci_low as decimal(20, 2)), ' to ',
+                        cast(ranked_links.ci_high as decimal(20, 2)), ', n = ', ranked_links.n,
+                        ', ',
                         case
                             when ranked_links.q_value < 0.001 then 'q < 0.001'
-                            else concat('q = ', round(ranked_links.q_value, 3))
+                            else concat('q = ', cast(ranked_links.q_value as decimal(20, 3)))
                         end,
-                        ' after correction for the number tried). A link is not a cause.'
+                        ' after correction for the number tried; features known for ',
+                        cast(round(100 * coverage.share) as int),
+                        '% of your plays). A link is not a cause.'
                     )
             else concat(
-                'Of ', ranked_links.tests_made, ' links between features and what you do, none ',
-                'stands out from chance once their number is taken into account.'
+                'Of ', ranked_links.tests_made,
+                case when ranked_links.tests_made = 1 then ' link' else ' links' end,
+                ' between features and what you do, none stands out from chance once their ',
+                'number is taken into account (features known for ',
+                cast(round(100 * coverage.share) as int), '% of your plays).'
             )
         end as text,
         ranked_links.r as value,
@@ -251,6 +258,7 @@ strongest_link as (
             ranked_links.outcome, ''''
         ) as evidence_filter
     from ranked_links
+    inner join coverage on ranked_links.user_id = coverage.user_id
     where ranked_links.place = 1
 ),
 
@@ -266,6 +274,7 @@ ranked_tastes as (
         ci_high,
         standardised_difference,
         n,
+        sessions,
         coverage,
         row_number() over (
             partition by user_id
@@ -280,16 +289,15 @@ taste as (
         user_id,
         'taste' as subject,
         concat(
-            'Of eleven features, what sets your listening apart most is ',
-            feature,
-            ': ',
-            round(listener_mean, 2),
-            ' on average where the catalogue has ', round(catalogue_mean, 2), ' (difference ',
-            round(difference, 3), ', 95% interval ', round(ci_low, 3), ' to ', round(ci_high, 3),
-            ', ',
-            round(abs(standardised_difference), 2),
+            'Of all features, what sets your listening apart most is ', feature, ': ',
+            cast(listener_mean as decimal(20, 2)), ' on average where the catalogue has ',
+            cast(catalogue_mean as decimal(20, 2)), ' (difference ',
+            cast(difference as decimal(20, 2)), ', 95% interval ',
+            cast(ci_low as decimal(20, 2)), ' to ', cast(ci_high as decimal(20, 2)), ', ',
+            cast(abs(standardised_difference) as decimal(20, 2)),
             ' standard deviations; features known for ',
-            cast(round(100 * coverage) as int), '% of your plays).'
+            cast(round(100 * coverage) as int), '% of your plays).',
+            case when sessions < 20 then ' So few sessions are only a first hint.' else '' end
         ) as text,
         difference as value,
         n,
@@ -310,7 +318,12 @@ nothing_found as (
         concat(
             'There is not enough to compare yet: audio features are known for ',
             plays_with_features, ' of your ', plays,
-            ' plays. A catalogue that holds more of your tracks would change that.'
+            case when plays = 1 then ' play. ' else ' plays. ' end,
+            case
+                when plays_with_features < plays
+                    then 'A catalogue that holds more of your tracks would change that.'
+                else 'More listening will change that.'
+            end
         ) as text,
         share as value,
         plays as n,

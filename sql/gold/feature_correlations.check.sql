@@ -17,3 +17,13 @@ where
     or p_value not between 0 and 1
     or q_value not between p_value and 1
     or outcome not in ('plays', 'completion', 'morning');
+
+-- Rows that are there twice.
+select
+    user_id,
+    feature,
+    outcome,
+    count(*) as copies
+from gold.feature_correlations
+group by user_id, feature, outcome
+having count(*) > 1;

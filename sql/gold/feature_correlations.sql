@@ -69,52 +69,94 @@ mornings as (
 tests as (
     select
         user_id,
-        'plays' as outcome,
-        unnest([
-            named_struct('feature', 'danceability', 'test', pearson_test(danceability, plays)),
-            named_struct('feature', 'energy', 'test', pearson_test(energy, plays)),
-            named_struct('feature', 'loudness', 'test', pearson_test(loudness, plays)),
-            named_struct('feature', 'mode', 'test', pearson_test(mode, plays)),
-            named_struct('feature', 'speechiness', 'test', pearson_test(speechiness, plays)),
-            named_struct('feature', 'acousticness', 'test', pearson_test(acousticness, plays)),
-            named_struct(
-                'feature', 'instrumentalness', 'test', pearson_test(instrumentalness, plays)
-            ),
-            named_struct('feature', 'liveness', 'test', pearson_test(liveness, plays)),
-            named_struct('feature', 'valence', 'test', pearson_test(valence, plays)),
-            named_struct('feature', 'tempo', 'test', pearson_test(tempo, plays)),
-            named_struct('feature', 'time_signature', 'test', pearson_test(time_signature, plays))
-        ]) as tested
-    from tracks
-    group by user_id
-    union all
-    select
-        user_id,
-        'completion' as outcome,
         unnest([
             named_struct(
-                'feature', 'danceability', 'test', pearson_test(danceability, mean_completion)
-            ),
-            named_struct('feature', 'energy', 'test', pearson_test(energy, mean_completion)),
-            named_struct('feature', 'loudness', 'test', pearson_test(loudness, mean_completion)),
-            named_struct('feature', 'mode', 'test', pearson_test(mode, mean_completion)),
-            named_struct(
-                'feature', 'speechiness', 'test', pearson_test(speechiness, mean_completion)
+                'outcome', 'plays', 'feature', 'danceability',
+                'test', pearson_test(danceability, plays)
             ),
             named_struct(
-                'feature', 'acousticness', 'test', pearson_test(acousticness, mean_completion)
+                'outcome', 'plays', 'feature', 'energy',
+                'test', pearson_test(energy, plays)
             ),
             named_struct(
-                'feature',
-                'instrumentalness',
-                'test',
-                pearson_test(instrumentalness, mean_completion)
+                'outcome', 'plays', 'feature', 'loudness',
+                'test', pearson_test(loudness, plays)
             ),
-            named_struct('feature', 'liveness', 'test', pearson_test(liveness, mean_completion)),
-            named_struct('feature', 'valence', 'test', pearson_test(valence, mean_completion)),
-            named_struct('feature', 'tempo', 'test', pearson_test(tempo, mean_completion)),
             named_struct(
-                'feature', 'time_signature', 'test', pearson_test(time_signature, mean_completion)
+                'outcome', 'plays', 'feature', 'mode',
+                'test', pearson_test(mode, plays)
+            ),
+            named_struct(
+                'outcome', 'plays', 'feature', 'speechiness',
+                'test', pearson_test(speechiness, plays)
+            ),
+            named_struct(
+                'outcome', 'plays', 'feature', 'acousticness',
+                'test', pearson_test(acousticness, plays)
+            ),
+            named_struct(
+                'outcome', 'plays', 'feature', 'instrumentalness',
+                'test', pearson_test(instrumentalness, plays)
+            ),
+            named_struct(
+                'outcome', 'plays', 'feature', 'liveness',
+                'test', pearson_test(liveness, plays)
+            ),
+            named_struct(
+                'outcome', 'plays', 'feature', 'valence',
+                'test', pearson_test(valence, plays)
+            ),
+            named_struct(
+                'outcome', 'plays', 'feature', 'tempo',
+                'test', pearson_test(tempo, plays)
+            ),
+            named_struct(
+                'outcome', 'plays', 'feature', 'time_signature',
+                'test', pearson_test(time_signature, plays)
+            ),
+            named_struct(
+                'outcome', 'completion', 'feature', 'danceability',
+                'test', pearson_test(danceability, mean_completion)
+            ),
+            named_struct(
+                'outcome', 'completion', 'feature', 'energy',
+                'test', pearson_test(energy, mean_completion)
+            ),
+            named_struct(
+                'outcome', 'completion', 'feature', 'loudness',
+                'test', pearson_test(loudness, mean_completion)
+            ),
+            named_struct(
+                'outcome', 'completion', 'feature', 'mode',
+                'test', pearson_test(mode, mean_completion)
+            ),
+            named_struct(
+                'outcome', 'completion', 'feature', 'speechiness',
+                'test', pearson_test(speechiness, mean_completion)
+            ),
+            named_struct(
+                'outcome', 'completion', 'feature', 'acousticness',
+                'test', pearson_test(acousticness, mean_completion)
+            ),
+            named_struct(
+                'outcome', 'completion', 'feature', 'instrumentalness',
+                'test', pearson_test(instrumentalness, mean_completion)
+            ),
+            named_struct(
+                'outcome', 'completion', 'feature', 'liveness',
+                'test', pearson_test(liveness, mean_completion)
+            ),
+            named_struct(
+                'outcome', 'completion', 'feature', 'valence',
+                'test', pearson_test(valence, mean_completion)
+            ),
+            named_struct(
+                'outcome', 'completion', 'feature', 'tempo',
+                'test', pearson_test(tempo, mean_completion)
+            ),
+            named_struct(
+                'outcome', 'completion', 'feature', 'time_signature',
+                'test', pearson_test(time_signature, mean_completion)
             )
         ]) as tested
     from tracks
@@ -122,31 +164,50 @@ tests as (
     union all
     select
         user_id,
-        'morning' as outcome,
         unnest([
             named_struct(
-                'feature', 'danceability', 'test', pearson_test(mean_danceability, is_morning)
-            ),
-            named_struct('feature', 'energy', 'test', pearson_test(mean_energy, is_morning)),
-            named_struct('feature', 'loudness', 'test', pearson_test(mean_loudness, is_morning)),
-            named_struct('feature', 'mode', 'test', pearson_test(mean_mode, is_morning)),
-            named_struct(
-                'feature', 'speechiness', 'test', pearson_test(mean_speechiness, is_morning)
+                'outcome', 'morning', 'feature', 'danceability',
+                'test', pearson_test(mean_danceability, is_morning)
             ),
             named_struct(
-                'feature', 'acousticness', 'test', pearson_test(mean_acousticness, is_morning)
+                'outcome', 'morning', 'feature', 'energy',
+                'test', pearson_test(mean_energy, is_morning)
             ),
             named_struct(
-                'feature',
-                'instrumentalness',
-                'test',
-                pearson_test(mean_instrumentalness, is_morning)
+                'outcome', 'morning', 'feature', 'loudness',
+                'test', pearson_test(mean_loudness, is_morning)
             ),
-            named_struct('feature', 'liveness', 'test', pearson_test(mean_liveness, is_morning)),
-            named_struct('feature', 'valence', 'test', pearson_test(mean_valence, is_morning)),
-            named_struct('feature', 'tempo', 'test', pearson_test(mean_tempo, is_morning)),
             named_struct(
-                'feature', 'time_signature', 'test', pearson_test(mean_time_signature, is_morning)
+                'outcome', 'morning', 'feature', 'mode',
+                'test', pearson_test(mean_mode, is_morning)
+            ),
+            named_struct(
+                'outcome', 'morning', 'feature', 'speechiness',
+                'test', pearson_test(mean_speechiness, is_morning)
+            ),
+            named_struct(
+                'outcome', 'morning', 'feature', 'acousticness',
+                'test', pearson_test(mean_acousticness, is_morning)
+            ),
+            named_struct(
+                'outcome', 'morning', 'feature', 'instrumentalness',
+                'test', pearson_test(mean_instrumentalness, is_morning)
+            ),
+            named_struct(
+                'outcome', 'morning', 'feature', 'liveness',
+                'test', pearson_test(mean_liveness, is_morning)
+            ),
+            named_struct(
+                'outcome', 'morning', 'feature', 'valence',
+                'test', pearson_test(mean_valence, is_morning)
+            ),
+            named_struct(
+                'outcome', 'morning', 'feature', 'tempo',
+                'test', pearson_test(mean_tempo, is_morning)
+            ),
+            named_struct(
+                'outcome', 'morning', 'feature', 'time_signature',
+                'test', pearson_test(mean_time_signature, is_morning)
             )
         ]) as tested
     from mornings
@@ -156,7 +217,7 @@ tests as (
 results as (
     select
         user_id,
-        outcome,
+        tested['outcome'] as outcome,
         tested['feature'] as feature,
         tested['test']['r'] as r,
         tested['test']['n'] as n,

@@ -27,10 +27,10 @@ where
 
 -- Listeners with 1,000 plays who miss a kind.
 select
-    insights.user_id,
+    coverage.user_id,
     count(distinct insights.kind) as kinds
-from gold.insights
-inner join gold.coverage on insights.user_id = coverage.user_id
+from gold.coverage
+left join gold.insights on coverage.user_id = insights.user_id
 where coverage.plays >= 1000
-group by insights.user_id
+group by coverage.user_id
 having count(distinct insights.kind) < 5;

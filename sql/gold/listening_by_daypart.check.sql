@@ -14,6 +14,6 @@ where
     or coverage not between 0 and 1;
 
 -- Sessions that no part of the day holds.
-select sum(sessions) as sessions
+select coalesce(sum(sessions), 0) as sessions
 from gold.listening_by_daypart
-having sum(sessions) <> (select count(*) from silver.sessions);
+having coalesce(sum(sessions), 0) <> (select count(*) from silver.sessions);

@@ -1,11 +1,27 @@
--- Listeners whose plays do not add up.
+-- Hours that are there twice, or plays that none of them holds.
+with
+
+history as (
+    select
+        user_id,
+        weekday,
+        hour,
+        count(*) as plays
+    from silver.plays
+    group by user_id, weekday, hour
+)
+
 select
-    user_id,
-    sum(plays) as plays
-from gold.listening_by_hour
-group by user_id
-having
-    sum(plays) <> (
-        select count(*) from silver.plays
-        where plays.user_id = listening_by_hour.user_id
-    );
+    history.user_id,
+    history.weekday,
+    history.hour,
+    history.plays as plays_in_history,
+    sum(listening_by_hour.plays) as plays
+from history
+full join gold.listening_by_hour
+    on
+        history.user_id = listening_by_hour.user_id
+        and history.weekday = listening_by_hour.weekday
+        and history.hour = listening_by_hour.hour
+group by history.user_id, history.weekday, history.hour, history.plays
+having coalesce(sum(listening_by_hour.plays) <> history.plays, true);

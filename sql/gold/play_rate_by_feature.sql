@@ -186,26 +186,35 @@ weighted as (
             and played.feature = strata.feature
 ),
 
-sides as (
+-- The sum over a genre's tracks varies by their number times the variance between them, which a
+-- single track leaves open: then its own square stands for it.
+varied as (
     select
         user_id,
         feature,
         is_beyond,
-        sum(weight * plays) as rate,
-        -- The sum over a genre's tracks varies by their number times the variance between them,
-        -- which a single track leaves open: then its own square stands for it.
-        sum(
-            weight * weight * case
-                when tracks > 1
-                    then
-                        tracks
-                        / (tracks - 1)
-                        * (squared_plays - cast(plays as double) * plays / tracks)
-                else squared_plays
-            end
-        ) as variance
+        weight * plays as rate,
+        weight * weight * case
+            when tracks > 1
+                then
+                    tracks
+                    / (tracks - 1)
+                    * (squared_plays - cast(plays as double) * plays / tracks)
+            else squared_plays
+        end as variance
     from weighted
-    group by user_id, feature, is_beyond
+),
+
+sides as (
+    select
+        user_id,
+        feature,
+        sum(rate) filter (where is_beyond) as beyond_rate,
+        sum(rate) filter (where not is_beyond) as rest_rate,
+        sum(variance) filter (where is_beyond) as beyond_variance,
+        sum(variance) filter (where not is_beyond) as rest_variance
+    from varied
+    group by user_id, feature
 ),
 
 questions as (
@@ -229,23 +238,17 @@ ratios as (
         questions.threshold,
         questions.n_tracks,
         questions.n_tracks_beyond,
-        coalesce(beyond.rate, 0.0) / nullif(rest.rate, 0) as rate_ratio,
+        coalesce(sides.beyond_rate, 0.0) / nullif(sides.rest_rate, 0) as rate_ratio,
         sqrt(
-            beyond.variance / nullif(beyond.rate * beyond.rate, 0)
-            + rest.variance / nullif(rest.rate * rest.rate, 0)
+            sides.beyond_variance / nullif(sides.beyond_rate * sides.beyond_rate, 0)
+            + sides.rest_variance / nullif(sides.rest_rate * sides.rest_rate, 0)
         ) as standard_error
     from listeners
     cross join questions
-    left join sides as beyond
+    left join sides
         on
-            listeners.user_id = beyond.user_id
-            and questions.feature = beyond.feature
-            and beyond.is_beyond
-    left join sides as rest
-        on
-            listeners.user_id = rest.user_id
-            and questions.feature = rest.feature
-            and not rest.is_beyond
+            listeners.user_id = sides.user_id
+            and questions.feature = sides.feature
     where listeners.plays_with_features > 0
 )
 

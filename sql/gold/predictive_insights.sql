@@ -7,6 +7,10 @@ coverage as (
     select * from gold.coverage
 ),
 
+live_models as (
+    select * from gold.live_models
+),
+
 metrics as (
     select * from ml.metrics
 ),
@@ -23,35 +27,25 @@ sessions as (
     select * from silver.sessions
 ),
 
--- The newest model, judged on what it was not trained on: the test rows where there are any.
-judged as (
-    select
-        split,
-        metric,
-        value,
-        ci_low,
-        ci_high,
-        n,
-        row_number() over (
-            partition by metric
-            order by
-                version desc,
-                case split when 'test' then 1 when 'out_of_fold' then 2 else 3 end asc
-        ) as place
-    from metrics
-    where model = 'mood' and split in ('test', 'out_of_fold', 'validation')
-),
-
+-- The model is judged on what it was not trained on.
 scores as (
     select
-        max(value) filter (where metric = 'accuracy') as accuracy,
-        max(ci_low) filter (where metric = 'accuracy') as ci_low,
-        max(ci_high) filter (where metric = 'accuracy') as ci_high,
-        max(n) filter (where metric = 'accuracy') as n,
-        max(value) filter (where metric = 'majority_accuracy') as majority_accuracy,
-        max(value) filter (where metric = 'auc') as auc
-    from judged
-    where place = 1
+        live_models.version,
+        live_models.n_classes,
+        max(metrics.value) filter (where metrics.metric = 'accuracy') as accuracy,
+        max(metrics.ci_low) filter (where metrics.metric = 'accuracy') as ci_low,
+        max(metrics.ci_high) filter (where metrics.metric = 'accuracy') as ci_high,
+        max(metrics.n) filter (where metrics.metric = 'accuracy') as n,
+        max(metrics.value) filter (where metrics.metric = 'majority_accuracy')
+            as majority_accuracy,
+        max(metrics.value) filter (where metrics.metric = 'auc') as auc
+    from live_models
+    inner join metrics
+        on
+            live_models.model = metrics.model
+            and live_models.version = metrics.version
+    where live_models.model = 'mood' and metrics.split = 'test'
+    group by live_models.version, live_models.n_classes
 ),
 
 trust as (
@@ -59,8 +53,9 @@ trust as (
         coverage.user_id,
         'mood model' as subject,
         concat(
-            'On ', scores.n, ' tracks by artists it had not met, the mood model named the right ',
-            'one of the moods for ', cast(round(100 * scores.accuracy) as int), '%',
+            'On ', scores.n, case when scores.n = 1 then ' track' else ' tracks' end,
+            ' by artists it had not met, the mood model named the right one of ',
+            scores.n_classes, ' moods for ', cast(round(100 * scores.accuracy) as int), '%',
             coalesce(
                 ' (95% interval ' || cast(round(100 * scores.ci_low) as int) || '% to '
                 || cast(round(100 * scores.ci_high) as int) || '%)',
@@ -68,7 +63,7 @@ trust as (
             ),
             '; always naming the commonest mood of its training tracks would be right for ',
             cast(round(100 * scores.majority_accuracy) as int), '%.',
-            coalesce(' Its mean AUC is ' || round(scores.auc, 2) || '.', ''),
+            coalesce(' Its mean AUC is ' || cast(scores.auc as decimal(20, 2)) || '.', ''),
             case
                 when coalesce(scores.ci_low, scores.accuracy) <= scores.majority_accuracy
                     then ' That is no better than guessing: leave its moods aside.'
@@ -79,8 +74,10 @@ trust as (
         scores.n,
         scores.ci_low,
         scores.ci_high,
-        'select * from ml.metrics where model = ''mood'' order by version desc, split, metric'
-            as evidence_sql
+        concat(
+            'select metric, value, ci_low, ci_high, n from ml.metrics where model = ''mood'' ',
+            'and version = ', scores.version, ' and split = ''test'' order by metric'
+        ) as evidence_sql
     from coverage
     cross join scores
     where scores.accuracy is not null
@@ -90,6 +87,7 @@ played_moods as (
     select
         track_plays.user_id,
         mood_predictions.mood,
+        max(mood_predictions.n_moods) as n_moods,
         sum(track_plays.plays) as plays,
         sum(track_plays.plays * mood_predictions.probability) as certain_plays
     from track_plays
@@ -101,6 +99,7 @@ ranked_moods as (
     select
         user_id,
         mood,
+        n_moods,
         cast(plays as double) / sum(plays) over (partition by user_id) as share,
         sum(certain_plays) over (partition by user_id)
         / sum(plays) over (partition by user_id) as certainty,
@@ -119,21 +118,27 @@ moods as (
                 concat(ranked_moods.mood, ' (', cast(round(100 * ranked_moods.share) as int), '%)'),
                 ', ' order by ranked_moods.place asc
             ),
-            '. It chooses among seven moods and gives its choice a probability of ',
+            '. It chooses among ', max(ranked_moods.n_moods),
+            ' moods and gives its choice a probability of ',
             cast(round(100 * max(ranked_moods.certainty)) as int),
             '% on average; features are known for ',
             cast(round(100 * max(coverage.share)) as int),
-            '% of your plays. It speaks of the music, not of you.'
+            '% of your plays. It speaks of the music, not of you.',
+            case
+                when max(ranked_moods.n) < 30 then ' So few plays are only a first hint.' else ''
+            end
         ) as text,
         max(ranked_moods.share) as value,
         max(ranked_moods.n) as n,
         cast(null as double) as ci_low,
         cast(null as double) as ci_high,
         concat(
-            'select p.mood, sum(t.plays) as plays, avg(p.probability) as probability ',
+            'select p.mood, sum(t.plays) as plays, ',
+            'sum(t.plays * p.probability) / sum(t.plays) as probability ',
             'from gold.track_plays as t inner join gold.mood_predictions as p ',
             'on t.track_id = p.track_id where t.user_id = ''',
-            replace(ranked_moods.user_id, '''', ''''''), ''' group by p.mood order by plays desc'
+            replace(ranked_moods.user_id, '''', ''''''),
+            ''' group by p.mood order by plays desc, p.mood asc'
         ) as evidence_sql
     from ranked_moods
     inner join coverage on ranked_moods.user_id = coverage.user_id
@@ -193,14 +198,12 @@ next_session as (
         user_id,
         'next session' as subject,
         concat(
-            'If you go on as in your last ', n,
-            case when n = 1 then ' session' else ' sessions' end, ', the next one begins ',
+            'If you go on as in your last ',
+            case when n = 1 then 'session' else concat(n, ' sessions') end,
+            ', the next one begins ',
             case daypart when 'night' then 'at night' else concat('in the ', daypart) end,
-            ' with a chance of ',
-            cast(round(100 * share) as int),
-            '% (95% interval ',
-            cast(round(100 * ci_low) as int),
-            '% to ', cast(round(100 * ci_high) as int), '%).',
+            ' with a chance of ', cast(round(100 * share) as int), '% (95% interval ',
+            cast(round(100 * ci_low) as int), '% to ', cast(round(100 * ci_high) as int), '%).',
             case when n < 30 then ' So few sessions are only a first hint.' else '' end
         ) as text,
         share as value,
@@ -210,7 +213,8 @@ next_session as (
         concat(
             'select daypart, count(*) as sessions from (select daypart from silver.sessions ',
             'where user_id = ''', replace(user_id, '''', ''''''),
-            ''' order by started_at desc limit 100) as recent group by daypart'
+            ''' order by started_at desc, session_id asc limit 100) as recent ',
+            'group by daypart order by sessions desc, daypart asc'
         ) as evidence_sql
     from intervals
 ),

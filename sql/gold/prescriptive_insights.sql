@@ -11,6 +11,18 @@ recommendations as (
     select * from gold.recommendations
 ),
 
+sessions as (
+    select * from silver.sessions
+),
+
+heard as (
+    select
+        user_id,
+        count(*) filter (where plays_with_features > 0) as sessions
+    from sessions
+    group by user_id
+),
+
 mirror as (
     select
         user_id,
@@ -18,13 +30,13 @@ mirror as (
         concat(
             'For more of what you play now: ',
             string_agg(
-                track_name || coalesce(' by ' || artist, ''), '; ' order by rank asc
+                coalesce(track_name, track_id) || coalesce(' by ' || artist, ''),
+                '; ' order by rank asc
             ),
-            '. The first fits your present pattern with a match of ', round(max(match_score), 2),
-            ' out of 1.'
+            '. The first fits your present pattern with a match of ',
+            cast(max(match_score) as decimal(20, 2)), ' out of 1.'
         ) as text,
-        max(match_score) as value,
-        count(*) as n
+        max(match_score) as value
     from recommendations
     where mode = 'mirror' and rank <= 3
     group by user_id
@@ -35,25 +47,30 @@ coach_first as (
         user_id,
         'coach' as subject,
         concat(
-            'For a gentle step, if you want one: ', track_name,
-            coalesce(' by ' || artist, ''), '. Its valence is ',
+            'For a gentle step, if you want one: ', coalesce(track_name, track_id),
+            coalesce(' by ' || artist, ''), '. Beside where you are its valence is ',
             case
-                when round(valence_delta, 2) = 0 then 'the same as'
-                when valence_delta > 0 then concat(round(valence_delta, 2), ' above')
-                else concat(round(-valence_delta, 2), ' below')
+                when round(valence_delta, 2) = 0 then 'the same'
+                when valence_delta > 0
+                    then concat(cast(valence_delta as decimal(20, 2)), ' higher')
+                else concat(cast(-valence_delta as decimal(20, 2)), ' lower')
             end,
-            ' where you are, its energy ',
+            ', its energy ',
             case
                 when round(energy_delta, 2) = 0 then 'the same'
-                when energy_delta > 0 then concat(round(energy_delta, 2), ' higher')
-                else concat(round(-energy_delta, 2), ' lower')
+                when energy_delta > 0 then concat(cast(energy_delta as decimal(20, 2)), ' higher')
+                else concat(cast(-energy_delta as decimal(20, 2)), ' lower')
             end,
-            ', its tempo ', abs(cast(round(tempo_delta_pct) as int)), '% ',
-            case when tempo_delta_pct < 0 then 'slower' else 'faster' end,
+            ', its tempo ',
+            case
+                when round(tempo_delta_pct) = 0 then 'the same'
+                when tempo_delta_pct > 0
+                    then concat(cast(round(tempo_delta_pct) as int), '% faster')
+                else concat(cast(round(-tempo_delta_pct) as int), '% slower')
+            end,
             ': all within the caps of gold.coach_policy. Staying where you are is fine too.'
         ) as text,
-        valence_delta as value,
-        cast(1 as bigint) as n
+        valence_delta as value
     from recommendations
     where mode = 'coach' and rank = 1
 ),
@@ -64,8 +81,7 @@ coach_silent as (
         user_id,
         'coach' as subject,
         'No track fits within coach''s caps at the moment. Stay with what you like.' as text,
-        cast(null as double) as value,
-        cast(0 as bigint) as n
+        cast(null as double) as value
     from coverage
     where
         user_id not in (
@@ -79,24 +95,21 @@ subjects as (
         user_id,
         subject,
         text,
-        value,
-        n
+        value
     from mirror
     union all
     select
         user_id,
         subject,
         text,
-        value,
-        n
+        value
     from coach_first
     union all
     select
         user_id,
         subject,
         text,
-        value,
-        n
+        value
     from coach_silent
 )
 
@@ -105,10 +118,15 @@ select
     subjects.subject,
     concat(
         subjects.text,
-        ' Features are known for ', cast(round(100 * coverage.share) as int), '% of your plays.'
+        ' Features are known for ', cast(round(100 * coverage.share) as int), '% of your plays.',
+        case
+            when heard.sessions between 1 and 9 then ' So few sessions are only a first hint.'
+            else ''
+        end
     ) as text,
     subjects.value,
-    subjects.n,
+    -- The plays that the listener's pattern is taken from.
+    coverage.plays_with_features as n,
     cast(null as double) as p_value,
     cast(null as double) as ci_low,
     cast(null as double) as ci_high,
@@ -118,4 +136,5 @@ select
         ''' order by rank'
     ) as evidence_sql
 from subjects
-inner join coverage on subjects.user_id = coverage.user_id;
+inner join coverage on subjects.user_id = coverage.user_id
+inner join heard on subjects.user_id = heard.user_id;

@@ -12,3 +12,12 @@ where
     abs(listener_mean - catalogue_mean - difference) > 1e-9
     or difference < ci_low - 1e-9
     or difference > ci_high + 1e-9;
+
+-- Rows that are there twice.
+select
+    user_id,
+    feature,
+    count(*) as copies
+from gold.taste_vs_catalogue
+group by user_id, feature
+having count(*) > 1;

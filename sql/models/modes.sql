@@ -1,7 +1,13 @@
 -- Five kinds of sessions, told apart by the sound of what was played.
 -- grain: one model; one row per session with known features
 -- retrain: 20%
-create or replace model modes options (type = 'kmeans', k = 5, split = 'none', seed = 42) as
+create or replace model modes options (
+    type = 'kmeans',
+    k = 5,
+    split = 'none',
+    seed = 42,
+    allow_untrained = true
+) as
 with
 
 sessions as (

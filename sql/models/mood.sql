@@ -1,7 +1,13 @@
 -- The mood a track is tagged with, told from its audio features.
 -- grain: one model; tracks that carry exactly one of the seven mood genres, one row each
 -- retrain: 20%
-create or replace model mood options (type = 'logistic', label = 'mood', split = 'artist', seed = 42) as
+create or replace model mood options (
+    type = 'logistic',
+    label = 'mood',
+    split = 'artist',
+    seed = 42,
+    allow_untrained = true
+) as
 with
 
 track_features as (
@@ -47,4 +53,4 @@ select
 from moods
 inner join track_features on moods.track_id = track_features.track_id
 inner join tracks on moods.track_id = tracks.track_id
-where track_features.is_analysed;
+where track_features.is_analysed and track_features.time_signature is not null;

@@ -7,16 +7,18 @@ plays as (
     select * from silver.plays
 ),
 
--- The first play tells when and, by the listener's clock, in which part of the day it began. Means
--- keep nine decimals, so that the order in which plays are added up changes nothing and a model
--- that is trained on them again comes out the same.
+users as (
+    select * from silver.users
+),
+
+-- Means keep nine decimals, so that the order in which plays are added up changes nothing and a
+-- model that is trained on them again comes out the same.
 sessions as (
     select
         user_id,
         session_id,
         min(session_started_at) as started_at,
         max(played_at) as ended_at,
-        min(local_at) as local_at,
         count(*) as plays,
         count(*) filter (where has_features) as plays_with_features,
         sum(ms_played) as ms_played,
@@ -34,6 +36,33 @@ sessions as (
         round(avg(time_signature), 9) as mean_time_signature
     from plays
     group by user_id, session_id
+),
+
+-- A session belongs to the day and the part of the day, by the listener's clock, in which it began.
+localised as (
+    select
+        sessions.user_id,
+        sessions.session_id,
+        sessions.started_at,
+        sessions.ended_at,
+        sessions.plays,
+        sessions.plays_with_features,
+        sessions.ms_played,
+        sessions.mean_danceability,
+        sessions.mean_energy,
+        sessions.mean_key,
+        sessions.mean_loudness,
+        sessions.mean_mode,
+        sessions.mean_speechiness,
+        sessions.mean_acousticness,
+        sessions.mean_instrumentalness,
+        sessions.mean_liveness,
+        sessions.mean_valence,
+        sessions.mean_tempo,
+        sessions.mean_time_signature,
+        local_time(sessions.started_at, users.timezone) as local_at
+    from sessions
+    inner join users on sessions.user_id = users.user_id
 )
 
 select
@@ -63,4 +92,4 @@ select
     mean_valence,
     mean_tempo,
     mean_time_signature
-from sessions;
+from localised;

@@ -7,16 +7,9 @@ catalogue as (
     select * from bronze.catalogue_tracks
 ),
 
-sources as (
-    select
-        _source,
-        row_number() over (order by max(_ingested_at) desc, _source asc) as precedence
-    from catalogue
-    group by _source
-),
-
 -- Where Spotify's analysis failed it left tempo and time signature at 0, and danceability and
--- valence with them. A row of no duration has nothing that could have been analysed.
+-- valence with them. A row of no duration has nothing that could have been analysed. Not every
+-- catalogue has time signatures.
 judged as (
     select
         track_id,
@@ -35,10 +28,11 @@ judged as (
         row_index,
         row_id,
         _source,
+        _ingested_at,
         coalesce(
             duration_ms > 0
             and tempo > 0
-            and time_signature > 0
+            and coalesce(time_signature > 0, true)
             and danceability is not null
             and energy is not null
             and key is not null
@@ -54,34 +48,34 @@ judged as (
     from catalogue
 ),
 
--- An analysed row before one that is not, then the catalogue loaded last, then the file's order.
+-- An analysed row before one that is not, then what was loaded last, then the file's order.
 -- One order of all rows; a window for each track would cost more than the rest of the script.
 ordered as (
     select
-        judged.track_id,
-        judged.danceability,
-        judged.energy,
-        judged.key,
-        judged.loudness,
-        judged.mode,
-        judged.speechiness,
-        judged.acousticness,
-        judged.instrumentalness,
-        judged.liveness,
-        judged.valence,
-        judged.tempo,
-        judged.time_signature,
-        judged.is_analysed,
-        judged._source,
+        track_id,
+        danceability,
+        energy,
+        key,
+        loudness,
+        mode,
+        speechiness,
+        acousticness,
+        instrumentalness,
+        liveness,
+        valence,
+        tempo,
+        time_signature,
+        is_analysed,
+        _source,
         row_number() over (
             order by
-                judged.is_analysed desc,
-                sources.precedence asc,
-                judged.row_index asc,
-                judged.row_id asc
+                is_analysed desc,
+                _ingested_at desc,
+                _source asc,
+                row_index asc,
+                row_id asc
         ) as place
     from judged
-    inner join sources on judged._source = sources._source
 ),
 
 chosen as (

@@ -11,33 +11,26 @@ plays as (
     select * from bronze.plays_extended
 ),
 
--- Of several catalogues the one loaded last wins, as a whole; the name settles equal times.
-sources as (
-    select
-        _source,
-        row_number() over (order by max(_ingested_at) desc, _source asc) as precedence
-    from catalogue
-    group by _source
-),
-
--- One order of all rows; a window for each track would cost more than the rest of the script.
+-- Of several rows the one loaded last wins, as a whole; then the name of the catalogue and the
+-- file's order settle it. One order of all rows; a window for each track would cost more than the
+-- rest of the script.
 ordered as (
     select
-        catalogue.track_id,
-        catalogue.track_name,
-        catalogue.artists,
-        catalogue.album_name,
-        catalogue.popularity,
-        catalogue.duration_ms,
-        catalogue.explicit,
+        track_id,
+        track_name,
+        artists,
+        album_name,
+        popularity,
+        duration_ms,
+        explicit,
         row_number() over (
             order by
-                sources.precedence asc,
-                catalogue.row_index asc,
-                catalogue.row_id asc
+                _ingested_at desc,
+                _source asc,
+                row_index asc,
+                row_id asc
         ) as place
     from catalogue
-    inner join sources on catalogue._source = sources._source
 ),
 
 -- A track repeats once for each genre; its copies differ in nothing but popularity, a snapshot
