@@ -143,9 +143,11 @@ impl ModelCall {
         })
     }
 
-    pub(crate) fn kmeans<'a>(&self, model: &'a Model) -> Result<&'a KMeans> {
+    /// The clusters of a model, `None` if it is not trained yet.
+    pub(crate) fn kmeans<'a>(&self, model: &'a Model) -> Result<Option<&'a KMeans>> {
         match &model.kind {
-            ModelKind::KMeans(kmeans) => Ok(kmeans),
+            ModelKind::KMeans(kmeans) => Ok(Some(kmeans)),
+            ModelKind::Untrained => Ok(None),
             ModelKind::Logistic(_) => {
                 plan_err!(
                     "{}: model '{}' is logistic, use ml_predict",
@@ -156,9 +158,11 @@ impl ModelCall {
         }
     }
 
-    pub(crate) fn logistic<'a>(&self, model: &'a Model) -> Result<&'a Logistic> {
+    /// The classes of a model, `None` if it is not trained yet.
+    pub(crate) fn logistic<'a>(&self, model: &'a Model) -> Result<Option<&'a Logistic>> {
         match &model.kind {
-            ModelKind::Logistic(logistic) => Ok(logistic),
+            ModelKind::Logistic(logistic) => Ok(Some(logistic)),
+            ModelKind::Untrained => Ok(None),
             ModelKind::KMeans(_) => {
                 plan_err!(
                     "{}: model '{}' is k-means, use kmeans_assign",
@@ -169,11 +173,13 @@ impl ModelCall {
         }
     }
 
-    /// The index of a class of the model.
-    pub(crate) fn class_index(&self, model: &Model, class: &str) -> Result<usize> {
-        let classes = &self.logistic(model)?.classes;
+    /// The index of a class of the model, `None` if the model is not trained yet.
+    pub(crate) fn class_index(&self, model: &Model, class: &str) -> Result<Option<usize>> {
+        let Some(Logistic { classes, .. }) = self.logistic(model)? else {
+            return Ok(None);
+        };
         if let Some(index) = classes.iter().position(|known| known == class) {
-            return Ok(index);
+            return Ok(Some(index));
         }
         plan_err!(
             "{}: model '{}' has no class '{class}', expected one of {}",

@@ -2,30 +2,29 @@
 
 use std::sync::Arc;
 
-use arrow::{
-    array::{ArrayRef, Int32Array},
-    datatypes::{DataType, Field, FieldRef},
-};
-use datafusion::{
-    common::{Result, ScalarValue, internal_err},
-    logical_expr::{
-        ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
-        ScalarUDFImpl, Signature,
-        simplify::{ExprSimplifyResult, SimplifyContext},
-    },
-};
+use arrow::{array::Int32Array, datatypes::DataType};
+use datafusion::logical_expr::ScalarUDF;
 use datafusion_macros::user_doc;
 
 use crate::{
-    arguments::{ModelCall, pin_version},
-    kernels::nearest::nearest_centroids,
+    arguments::ModelCall, feature_function::FeatureFunction, kernels::nearest::nearest_centroids,
     models::ModelSource,
 };
 
 /// The scalar function `kmeans_assign`.
 pub(crate) fn kmeans_assign(models: &Arc<ModelSource>) -> ScalarUDF {
-    ScalarUDF::from(KMeansAssign {
+    ScalarUDF::from(FeatureFunction {
         call: ModelCall::new("kmeans_assign", models, &["model", "features"]),
+        family: ModelCall::kmeans,
+        returns: DataType::Int32,
+        answer: |kmeans, features| {
+            let nearest = nearest_centroids(kmeans, &features.slices());
+            Arc::new(Int32Array::new(
+                nearest.cluster.into(),
+                features.usable.clone(),
+            ))
+        },
+        documentation: || KMeansAssign.doc(),
     })
 }
 
@@ -49,59 +48,4 @@ infinite. A wrong number of features, a missing one or one that is not numeric i
         description = "The features [n_features], numeric, in training order and units; or one struct with a field for each."
     )
 )]
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct KMeansAssign {
-    call: ModelCall,
-}
-
-impl ScalarUDFImpl for KMeansAssign {
-    fn name(&self) -> &str {
-        self.call.function
-    }
-
-    fn signature(&self) -> &Signature {
-        self.call.signature()
-    }
-
-    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
-        Ok(self.call.coerce_types(given))
-    }
-
-    fn return_type(&self, _given: &[DataType]) -> Result<DataType> {
-        internal_err!("kmeans_assign: planned by return_field_from_args")
-    }
-
-    fn return_field_from_args(&self, arguments: ReturnFieldArgs) -> Result<FieldRef> {
-        if let Some(model) = self.call.planned_model(&arguments)? {
-            self.call.kmeans(&model)?;
-            self.call
-                .check_features(&model, &arguments.arg_fields[1..])?;
-        }
-        Ok(Arc::new(Field::new(self.name(), DataType::Int32, true)))
-    }
-
-    fn simplify(
-        &self,
-        arguments: Vec<Expr>,
-        _context: &SimplifyContext,
-    ) -> Result<ExprSimplifyResult> {
-        pin_version(self, &self.call, arguments)
-    }
-
-    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let Some(model) = self.call.model_of(&arguments.args[0])? else {
-            return Ok(ColumnarValue::Scalar(ScalarValue::Int32(None)));
-        };
-        let kmeans = self.call.kmeans(&model)?;
-        let features = self
-            .call
-            .features(&model, &arguments.args[1..], arguments.number_rows)?;
-        let nearest = nearest_centroids(kmeans, &features.slices());
-        let clusters: ArrayRef = Arc::new(Int32Array::new(nearest.cluster.into(), features.usable));
-        Ok(ColumnarValue::Array(clusters))
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        self.doc()
-    }
-}
+struct KMeansAssign;

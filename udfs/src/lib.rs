@@ -5,6 +5,7 @@
 //! Delta tables: what a relation function reads, it reads by SQL from the session's own tables.
 
 mod arguments;
+mod feature_function;
 mod kmeans_assign;
 mod kmeans_distance;
 mod local_time;
@@ -51,7 +52,7 @@ pub fn register_all(ctx: &SessionContext, models: &Arc<ModelSource>) -> Result<(
     for (name, function) in table_functions(models) {
         ctx.register_udtf(name, function);
     }
-    for planner in relation_planners(models) {
+    for planner in relation_planners() {
         ctx.register_relation_planner(planner)?;
     }
     Ok(())
@@ -99,7 +100,7 @@ pub fn table_functions(
 
 /// What gives the functions in `FROM` their named arguments and relation inputs.
 #[must_use]
-pub fn relation_planners(_models: &Arc<ModelSource>) -> Vec<Arc<dyn RelationPlanner>> {
+pub fn relation_planners() -> Vec<Arc<dyn RelationPlanner>> {
     vec![Arc::new(RelationFunctions::new(relation_signatures()))]
 }
 

@@ -1,6 +1,6 @@
 //! `ml_predict_proba(model[, class], features…)`: how probable a class is for a row.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use arrow::{
     array::{ArrayRef, Float64Array},
@@ -25,7 +25,7 @@ use crate::{
 /// The scalar function `ml_predict_proba`.
 pub(crate) fn ml_predict_proba(models: &Arc<ModelSource>) -> ScalarUDF {
     ScalarUDF::from(MlPredictProba {
-        call: ModelCall::new("ml_predict_proba", models, &["model", "class", "features"]),
+        call: ModelCall::new("ml_predict_proba", models, &["model", "features", "class"]),
     })
 }
 
@@ -44,7 +44,10 @@ unknown class, a wrong number of features, a missing one or one that is not nume
         name = "model",
         description = "Name of a logistic model, a literal; 'name@version' for a version of it."
     ),
-    argument(name = "class", description = "Label of the class, a literal."),
+    argument(
+        name = "class",
+        description = "Label of the class, a literal; may be left out or null."
+    ),
     argument(
         name = "feature_n",
         description = "The features [n_features], numeric, in training order and units; or one struct with a field for each."
@@ -65,6 +68,10 @@ impl ScalarUDFImpl for MlPredictProba {
     }
 
     fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
+        // Beside a struct there is only the class, which stays a literal.
+        if matches!(given.get(1), Some(DataType::Struct(_))) {
+            return Ok(given.to_vec());
+        }
         Ok(self.call.coerce_types(given))
     }
 
@@ -80,14 +87,14 @@ impl ScalarUDFImpl for MlPredictProba {
                 .iter()
                 .map(|field| field.data_type())
                 .collect();
-            let first_feature = first_feature(&model, &types);
-            if first_feature == 2
-                && let Some(class) = self.call.literal(&arguments, 1, "class")?
+            let (class, features) = places(&model, &types);
+            if let Some(at) = class
+                && let Some(class) = self.call.literal(&arguments, at, "class")?
             {
                 self.call.class_index(&model, &class)?;
             }
             self.call
-                .check_features(&model, &arguments.arg_fields[first_feature..])?;
+                .check_features(&model, &arguments.arg_fields[features])?;
         }
         Ok(Arc::new(Field::new(self.name(), DataType::Float64, true)))
     }
@@ -101,28 +108,31 @@ impl ScalarUDFImpl for MlPredictProba {
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let null = ColumnarValue::Scalar(ScalarValue::Float64(None));
         let Some(model) = self.call.model_of(&arguments.args[0])? else {
-            return Ok(ColumnarValue::Scalar(ScalarValue::Float64(None)));
+            return Ok(null);
+        };
+        let Some(logistic) = self.call.logistic(&model)? else {
+            return Ok(null);
         };
         let types: Vec<DataType> = arguments
             .args
             .iter()
             .map(ColumnarValue::data_type)
             .collect();
-        let first_feature = first_feature(&model, &types.iter().collect::<Vec<_>>());
-        let class = match first_feature {
-            2 => self.call.text_of(&arguments.args[1], "class")?,
-            _ => None,
+        let (class, features) = places(&model, &types.iter().collect::<Vec<_>>());
+        let class = match class {
+            Some(at) => self.call.text_of(&arguments.args[at], "class")?,
+            None => None,
         };
-        let class = class
-            .map(|class| self.call.class_index(&model, &class))
-            .transpose()?;
-        let features = self.call.features(
-            &model,
-            &arguments.args[first_feature..],
-            arguments.number_rows,
-        )?;
-        let mut by_class = probabilities(self.call.logistic(&model)?, &features.slices());
+        let class = match class {
+            Some(class) => self.call.class_index(&model, &class)?,
+            None => None,
+        };
+        let features =
+            self.call
+                .features(&model, &arguments.args[features], arguments.number_rows)?;
+        let mut by_class = probabilities(logistic, &features.slices());
         let chosen = match class {
             Some(class) => by_class.swap_remove(class),
             None if by_class.len() == 2 => by_class.swap_remove(1),
@@ -137,17 +147,24 @@ impl ScalarUDFImpl for MlPredictProba {
     }
 }
 
-/// Where the features begin: after the class, if there is one. A `NULL` in its place means no class.
-fn first_feature(model: &Model, types: &[&DataType]) -> usize {
-    let named = types
-        .last()
-        .is_some_and(|last| matches!(last, DataType::Struct(_)));
-    let features = if named { 1 } else { model.features.len() };
-    let is_text = types.get(1).is_some_and(|second| second.is_string());
-    if is_text || types.len() == features + 2 {
-        2
-    } else {
+/// Where the class is, if there is one, and the features. The class comes first, but after a struct of features, as in a
+/// call by names, where what is optional must come last. A `NULL` in its place means no class.
+fn places(model: &Model, types: &[&DataType]) -> (Option<usize>, Range<usize>) {
+    let is_struct = |at: usize| matches!(types.get(at), Some(DataType::Struct(_)));
+    let end = types.len();
+    if end == 3 && is_struct(1) {
+        return (Some(2), 1..2);
+    }
+    let features = if is_struct(end - 1) {
         1
+    } else {
+        model.features.len()
+    };
+    let is_text = types.get(1).is_some_and(|second| second.is_string());
+    if is_text || end == features + 2 {
+        (Some(1), 2..end)
+    } else {
+        (None, 1..end)
     }
 }
 

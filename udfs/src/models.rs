@@ -32,6 +32,8 @@ pub enum ModelKind {
     KMeans(KMeans),
     /// Classes: `ml_predict`, `ml_predict_proba`, `shap_explain`.
     Logistic(Logistic),
+    /// Nothing yet, for want of rows to train on: every function answers null.
+    Untrained,
 }
 
 /// k-means on z-scored features.
@@ -72,6 +74,7 @@ impl Model {
         let problem = match &self.kind {
             ModelKind::KMeans(kmeans) => kmeans.problem(self.features.len()),
             ModelKind::Logistic(logistic) => logistic.problem(self.features.len()),
+            ModelKind::Untrained => None,
         };
         let no_features = self
             .features

@@ -5,7 +5,7 @@
 
 use arrow::datatypes::{DataType, FieldRef};
 use datafusion::{
-    common::{Result, plan_err},
+    common::{Result, ScalarValue, plan_err},
     logical_expr::{Signature, Volatility},
 };
 
@@ -62,4 +62,25 @@ pub(crate) fn is_numeric(given: &DataType) -> bool {
         DataType::Dictionary(_, values) => is_numeric(values),
         given => given.is_numeric() || given.is_null(),
     }
+}
+
+/// A constant as a number; `None` where it is none, a text that looks like one included.
+pub(crate) fn number(value: &ScalarValue) -> Result<Option<f64>> {
+    if !is_numeric(&value.data_type()) {
+        return Ok(None);
+    }
+    match value.cast_to(&DataType::Float64)? {
+        ScalarValue::Float64(number) => Ok(number),
+        _ => Ok(None),
+    }
+}
+
+/// A constant of any numeric type as a whole number; `None` where it is none.
+pub(crate) fn whole_number(value: &ScalarValue) -> Result<Option<i64>> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "nothing behind the point, and what is out of range becomes the nearest that is not"
+    )]
+    let whole = |number: f64| (number.fract() == 0.0).then_some(number as i64);
+    Ok(number(value)?.and_then(whole))
 }

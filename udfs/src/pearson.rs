@@ -30,7 +30,8 @@ pub(crate) fn pearson() -> AggregateUDF {
 #[user_doc(
     doc_section(label = "Statistical Functions"),
     description = "Pearson's correlation coefficient of two numeric columns, -1..1 without a unit. Rows where a side is \
-null are left out. Null for fewer than three rows or where a side is constant; NaN if a row has a NaN or an infinity. \
+null are left out. Null for fewer than three rows, where a side is constant, or where deviations are beyond about 1e-154 \
+to 1e154, whose squares no double holds; NaN if a row has a NaN or an infinity. \
 Works with GROUP BY, FILTER and as a window function. Stable for large means: no sums of squares are formed.",
     syntax_example = "pearson(x, y)",
     sql_example = r"```sql

@@ -34,8 +34,8 @@ pub(crate) fn pearson_test() -> AggregateUDF {
     doc_section(label = "Statistical Functions"),
     description = "Pearson's correlation of two numeric columns with its two-sided test: a struct of r (-1..1), n (rows), \
 t_stat, df (n - 2), p_value (0..1) and the ends ci_low, ci_high of the confidence interval of r (Fisher's z; -1..1 for \
-three rows). Rows where a side is null are left out. Null for fewer than three rows or where a side is constant; all \
-doubles are NaN if a row has a NaN or an infinity. The p-value and the interval take rows as independent: for plays, \
+three rows). Rows where a side is null are left out. Null for fewer than three rows, where a side is constant, or where \
+deviations are beyond about 1e-154 to 1e154; all doubles are NaN if a row has a NaN or an infinity. The p-value and the interval take rows as independent: for plays, \
 which come in sessions, they are too sure; aggregate by session first. Agrees with scipy.stats.pearsonr.",
     syntax_example = "pearson_test(x, y[, confidence])",
     sql_example = r"```sql
@@ -134,7 +134,9 @@ impl AggregateUDFImpl for PearsonTest {
                 Some(Expr::Literal(value, _)) => {
                     read_confidence(value)?;
                 }
-                Some(_) => return no_literal(),
+                Some(column) if column.any_column_refs() => return no_literal(),
+                // A parameter, or something that is folded later: checked where the accumulator is made.
+                Some(_) => {}
             }
             Ok(Expr::AggregateFunction(call))
         }))

@@ -20,6 +20,7 @@ use datafusion::{
     common::{Column, Result, ScalarValue, UnnestOptions, plan_err},
     datasource::ViewTable,
     functions::core::expr_fn::get_field,
+    functions_nested::expr_fn::make_array,
     logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, ScalarUDF, lit},
 };
 
@@ -44,6 +45,8 @@ pub(crate) const SIGNATURE: RelationSignature = RelationSignature {
 
 /// The list of explanations between the projection and the unnest.
 const LIST_COLUMN: &str = "shap_explain()";
+/// The list of one that keeps the input's rows as they are.
+const BARRIER_COLUMN: &str = "input row";
 
 /// The table function `shap_explain`.
 pub(crate) fn shap_explain(models: &Arc<ModelSource>) -> Arc<dyn TableFunctionImpl> {
@@ -162,7 +165,13 @@ fn one_row_per_feature(input: LogicalPlan, explanations: Expr) -> Result<Logical
         get_field(Expr::Column(list.clone()), name.as_str()).alias(name)
     });
     let columns: Vec<Expr> = passed.iter().cloned().chain(added).collect();
+    let barrier = make_array(vec![lit(true)]).alias(BARRIER_COLUMN);
+    let rows = passed.iter().cloned().chain([barrier]);
     LogicalPlanBuilder::from(input)
+        // The optimiser moves a projection below a sort, and so below its limit: it would explain rows that are then
+        // dropped. An unnest stays where it is.
+        .project(rows)?
+        .unnest_column(BARRIER_COLUMN)?
         .project(with_list)?
         .unnest_column_with_options(
             list.clone(),

@@ -26,7 +26,7 @@ use crate::{
         shapley::{Explainer, MAX_ENUMERATED_FEATURES, Output},
     },
     models::{Logistic, Model, ModelSource},
-    numbers::is_numeric,
+    numbers::whole_number,
 };
 
 /// The fields of one explained feature, in the order in which `shap_explain` returns them.
@@ -114,11 +114,12 @@ impl Request {
         output: &ScalarValue,
     ) -> Result<Self> {
         let function = call.function;
-        let features = call.logistic(model)?.means.len();
-        let class = call
-            .text(class, "class")?
-            .map(|class| call.class_index(model, &class))
-            .transpose()?;
+        call.logistic(model)?;
+        let features = model.features.len();
+        let class = match call.text(class, "class")? {
+            Some(class) => call.class_index(model, &class)?,
+            None => None,
+        };
         let output = match call.text(output, "output")?.as_deref() {
             None | Some("margin") => Output::Margin,
             Some("probability") if features > MAX_ENUMERATED_FEATURES => {
@@ -147,11 +148,7 @@ fn read_top_k(function: &str, features: usize, top_k: &ScalarValue) -> Result<us
     if top_k.is_null() {
         return Ok(features);
     }
-    // A text that looks like a number is no number.
-    if is_numeric(&top_k.data_type())
-        && let whole = top_k.cast_to(&DataType::Int64)?
-        && whole.cast_to(&DataType::Float64)? == top_k.cast_to(&DataType::Float64)?
-        && let ScalarValue::Int64(Some(k)) = whole
+    if let Some(k) = whole_number(top_k)?
         && k >= 1
     {
         return Ok(usize::try_from(k).map_or(features, |k| k.min(features)));
@@ -216,14 +213,18 @@ impl ScalarUDFImpl for ShapValues {
                 arguments.args.len()
             );
         };
+        let null = || {
+            let null = ScalarValue::try_new_null(arguments.return_field.data_type());
+            null.map(ColumnarValue::Scalar)
+        };
         let Some(model) = self.call.model_of(model)? else {
-            return Ok(ColumnarValue::Scalar(ScalarValue::try_new_null(
-                arguments.return_field.data_type(),
-            )?));
+            return null();
+        };
+        let Some(logistic) = self.call.logistic(&model)? else {
+            return null();
         };
         let request = Request::read(&self.call, &model, class, top_k, output)?;
         let features = self.call.features(&model, given, arguments.number_rows)?;
-        let logistic = self.call.logistic(&model)?;
         Ok(ColumnarValue::Array(explain_batch(
             &model, logistic, &request, &features,
         )?))
@@ -257,6 +258,7 @@ fn explain_batch(
     let mut explanations = Explanations::with_capacity(rows * request.top_k);
     let mut values = vec![0.0; slices.len()];
     let mut contributions = vec![0.0; slices.len()];
+    let mut order: Vec<usize> = (0..slices.len()).collect();
     for (row, class) in classes.into_iter().enumerate() {
         if !features.is_usable(row) {
             let class = request.class.map(|class| logistic.classes[class].as_str());
@@ -268,7 +270,8 @@ fn explain_batch(
         }
         let prediction = explainer.explain(class, &values, &mut contributions);
         let total: f64 = contributions.iter().map(|value| value.abs()).sum();
-        for feature in largest(&contributions, request.top_k) {
+        sort_by_size(&mut order, &contributions);
+        for &feature in order.iter().take(request.top_k) {
             let contribution = contributions[feature];
             explanations.push(&Explanation {
                 class: Some(&logistic.classes[class]),
@@ -288,12 +291,10 @@ fn explain_batch(
     explanations.into_lists(rows, request.top_k)
 }
 
-/// The features with the largest absolute contributions, largest first; training order on a tie.
-fn largest(contributions: &[f64], top_k: usize) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..contributions.len()).collect();
-    order.sort_by(|a, b| contributions[*b].abs().total_cmp(&contributions[*a].abs()));
-    order.truncate(top_k);
-    order
+/// Puts the features with the largest absolute contributions first; training order on a tie.
+fn sort_by_size(features: &mut [usize], contributions: &[f64]) {
+    let size = |feature: usize| contributions[feature].abs();
+    features.sort_unstable_by(|&a, &b| size(b).total_cmp(&size(a)).then(a.cmp(&b)));
 }
 
 /// One element of the list: [`EXPLANATION_FIELDS`].

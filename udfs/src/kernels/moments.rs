@@ -138,7 +138,8 @@ impl Moments {
         self.xy += other.xy + dx * dy * weight;
     }
 
-    /// Pearson's r: none for fewer than three pairs or a constant side, NaN where a pair is not finite.
+    /// Pearson's r: none for fewer than three pairs, for a constant side and for deviations whose squares leave the range of
+    /// a double (about 1e-154 to 1e154), NaN where a pair is not finite.
     #[must_use]
     pub fn correlation(&self) -> Option<f64> {
         if self.count + self.non_finite < MINIMUM_PAIRS {
@@ -147,7 +148,8 @@ impl Moments {
         if self.non_finite > 0 {
             return Some(f64::NAN);
         }
-        if self.xx == 0.0 || self.yy == 0.0 {
+        // A sum of squares that is neither zero nor normal has overflowed, or has lost its digits.
+        if !(self.xx.is_normal() && self.yy.is_normal() && self.xy.is_finite()) {
             return None;
         }
         // One root of the product brings a straight line to exactly 1, two roots keep extreme units from overflow.
@@ -344,6 +346,33 @@ mod tests {
             one_by_one.push(*x, 0.1);
         }
         assert_eq!(one_by_one.correlation(), None);
+    }
+
+    #[test]
+    fn squares_beyond_the_range_of_a_double_have_no_correlation() {
+        let (x, y) = ([1.0, 2.0, 4.0, 3.0], [2.0, 1.0, 5.0, 3.0]);
+        let expected = Moments::of(&x, &y).correlation().unwrap();
+        for (unit, has_one) in [
+            (1e-200, false),
+            (1e-160, false),
+            (1e-150, true),
+            (1e150, true),
+            (1e200, false),
+        ] {
+            let scaled = x.map(|x| x * unit);
+            let blocks = Moments::of(&scaled, &y).correlation();
+            let mut one_by_one = Moments::default();
+            scaled
+                .iter()
+                .zip(y)
+                .for_each(|(x, y)| one_by_one.push(*x, y));
+            for found in [blocks, one_by_one.correlation()] {
+                assert_eq!(found.is_some(), has_one, "{unit:e}");
+                found
+                    .into_iter()
+                    .for_each(|found| assert_close(found, expected));
+            }
+        }
     }
 
     #[test]

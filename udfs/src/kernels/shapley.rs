@@ -22,17 +22,20 @@ pub enum Output {
     Probability,
 }
 
+/// The largest sum of changes of log-odds whose exponentials are multiplied: e^±600 is well inside the range of a double.
+const MOST_LOG_ODDS: f64 = 600.0;
+
 /// Divides predictions for the rows of one model; keeps the working memory between rows.
 #[derive(Debug)]
 pub struct Explainer<'a> {
     model: &'a Logistic,
     output: Output,
+    /// Each output's change of margin by unit of feature, weight / scale; shape `[n_outputs][n_features]`.
+    slopes: Vec<Vec<f64>>,
     /// Shapley's weight of each subset, |S|! (n - |S| - 1)! / n!; shape `[2^n_features]`.
     subset_weights: Vec<f64>,
-    /// Each output's change of margin by feature; shape `[n_outputs][n_features]`.
-    terms: Vec<Vec<f64>>,
-    /// Each output's margin by subset, a bit for each feature; shape `[n_outputs][2^n_features]`.
-    subset_margins: Vec<Vec<f64>>,
+    /// Each output's odds or margin by subset, a bit for each feature; shape `[n_outputs][2^n_features]`.
+    subsets: Vec<Vec<f64>>,
     /// The explained class's probability by subset; shape `[2^n_features]`.
     game: Vec<f64>,
 }
@@ -50,48 +53,53 @@ impl<'a> Explainer<'a> {
     /// An explainer of a model with at most [`MAX_ENUMERATED_FEATURES`] features where the output is a probability.
     #[must_use]
     pub fn new(model: &'a Logistic, output: Output) -> Self {
-        let (outputs, features) = (model.weights.len(), model.means.len());
+        let features = model.means.len();
         let subsets = match output {
             Output::Margin => 0,
             Output::Probability => 1 << features,
         };
+        let slopes = |weights: &Vec<f64>| -> Vec<f64> {
+            let pairs = weights.iter().zip(&model.scales);
+            pairs.map(|(weight, scale)| weight / scale).collect()
+        };
         Self {
             model,
             output,
+            slopes: model.weights.iter().map(slopes).collect(),
             subset_weights: match output {
                 Output::Margin => vec![],
                 Output::Probability => subset_weights(features),
             },
-            terms: vec![vec![0.0; features]; outputs],
-            subset_margins: vec![vec![0.0; subsets]; outputs],
+            subsets: vec![vec![0.0; subsets]; model.weights.len()],
             game: vec![0.0; subsets],
         }
     }
 
     /// Writes each feature's contribution to the prediction of `class` for one row; shapes `[n_features]`.
     pub fn explain(&mut self, class: usize, row: &[f64], contributions: &mut [f64]) -> Explained {
-        let model = self.model;
-        for (terms, weights) in self.terms.iter_mut().zip(&model.weights) {
-            for (feature, term) in terms.iter_mut().enumerate() {
-                *term = (row[feature] - model.means[feature])
-                    * (weights[feature] / model.scales[feature]);
-            }
-        }
         match self.output {
-            Output::Margin => self.divide_margin(class, contributions),
-            Output::Probability => self.divide_probability(class, contributions),
+            Output::Margin => self.divide_margin(class, row, contributions),
+            Output::Probability => self.divide_probability(class, row, contributions),
         }
     }
 
-    fn divide_margin(&self, class: usize, contributions: &mut [f64]) -> Explained {
+    /// What each feature adds to the margin of one output.
+    fn terms(&self, output: usize, row: &[f64]) -> impl Iterator<Item = f64> {
+        let features = row.iter().zip(&self.model.means);
+        features
+            .zip(&self.slopes[output])
+            .map(|((value, mean), slope)| (value - mean) * slope)
+    }
+
+    fn divide_margin(&self, class: usize, row: &[f64], contributions: &mut [f64]) -> Explained {
         // A binary model has one output, of its second class; the first class's log-odds are its negative.
-        let (output, sign) = match self.terms.len() {
+        let (output, sign) = match self.slopes.len() {
             1 => (0, if class == 1 { 1.0 } else { -1.0 }),
             _ => (class, 1.0),
         };
         let baseline = sign * self.model.intercepts[output];
         let mut prediction = baseline;
-        for (contribution, term) in contributions.iter_mut().zip(&self.terms[output]) {
+        for (contribution, term) in contributions.iter_mut().zip(self.terms(output, row)) {
             *contribution = sign * term;
             prediction += *contribution;
         }
@@ -101,23 +109,30 @@ impl<'a> Explainer<'a> {
         }
     }
 
-    fn divide_probability(&mut self, class: usize, contributions: &mut [f64]) -> Explained {
-        for ((margins, terms), intercept) in self
-            .subset_margins
-            .iter_mut()
-            .zip(&self.terms)
-            .zip(&self.model.intercepts)
+    fn divide_probability(
+        &mut self,
+        class: usize,
+        row: &[f64],
+        contributions: &mut [f64],
+    ) -> Explained {
+        let terms: Vec<Vec<f64>> = (0..self.slopes.len())
+            .map(|output| self.terms(output, row).collect())
+            .collect();
+        let furthest = |(terms, intercept): (&Vec<f64>, &f64)| {
+            intercept.abs() + terms.iter().map(|term| term.abs()).sum::<f64>()
+        };
+        let intercepts = &self.model.intercepts;
+        if terms
+            .iter()
+            .zip(intercepts)
+            .map(furthest)
+            .fold(0.0, f64::max)
+            < MOST_LOG_ODDS
         {
-            // The margin of a subset is that of the subset without its highest feature, plus that feature's term.
-            margins[0] = *intercept;
-            for (feature, term) in terms.iter().enumerate() {
-                let (known, next) = margins[..2 << feature].split_at_mut(1 << feature);
-                next.iter_mut()
-                    .zip(known)
-                    .for_each(|(with, without)| *with = *without + term);
-            }
+            self.play_odds(class, &terms);
+        } else {
+            self.play_margins(class, &terms);
         }
-        self.play(class);
         for (feature, contribution) in contributions.iter_mut().enumerate() {
             *contribution = self.shapley_value(feature);
         }
@@ -127,9 +142,60 @@ impl<'a> Explainer<'a> {
         }
     }
 
-    /// Fills the class's probability for every subset.
-    fn play(&mut self, class: usize) {
-        if let [margins] = self.subset_margins.as_slice() {
+    /// Fills the class's probability for every subset, with one exponential for each feature instead of each subset.
+    fn play_odds(&mut self, class: usize, terms: &[Vec<f64>]) {
+        let outputs = self
+            .subsets
+            .iter_mut()
+            .zip(terms)
+            .zip(&self.model.intercepts);
+        for ((odds, terms), intercept) in outputs {
+            let factors = terms.iter().map(|term| term.exp());
+            grow(odds, intercept.exp(), factors, |without, factor| {
+                without * factor
+            });
+        }
+        let game = self.game.iter_mut();
+        match self.subsets.as_slice() {
+            [odds] if class == 1 => game
+                .zip(odds)
+                .for_each(|(value, odds)| *value = odds / (1.0 + odds)),
+            [odds] => game
+                .zip(odds)
+                .for_each(|(value, odds)| *value = 1.0 / (1.0 + odds)),
+            [first, others @ ..] => {
+                let game = &mut self.game;
+                game.copy_from_slice(first);
+                for odds in others {
+                    game.iter_mut()
+                        .zip(odds)
+                        .for_each(|(total, odds)| *total += odds);
+                }
+                let own = &self.subsets[class];
+                game.iter_mut()
+                    .zip(own)
+                    .for_each(|(value, own)| *value = own / *value);
+            }
+            [] => {}
+        }
+    }
+
+    /// The same for margins of any size.
+    fn play_margins(&mut self, class: usize, terms: &[Vec<f64>]) {
+        let outputs = self
+            .subsets
+            .iter_mut()
+            .zip(terms)
+            .zip(&self.model.intercepts);
+        for ((margins, terms), intercept) in outputs {
+            grow(
+                margins,
+                *intercept,
+                terms.iter().copied(),
+                |without, term| without + term,
+            );
+        }
+        if let [margins] = self.subsets.as_slice() {
             let sign = if class == 1 { 1.0 } else { -1.0 };
             self.game
                 .iter_mut()
@@ -137,11 +203,11 @@ impl<'a> Explainer<'a> {
                 .for_each(|(value, margin)| *value = sigmoid(sign * margin));
             return;
         }
-        let mut margins = vec![0.0; self.subset_margins.len()];
+        let mut margins = vec![0.0; self.subsets.len()];
         for (subset, value) in self.game.iter_mut().enumerate() {
             margins
                 .iter_mut()
-                .zip(&self.subset_margins)
+                .zip(&self.subsets)
                 .for_each(|(margin, by_subset)| *margin = by_subset[subset]);
             softmax(&mut margins);
             *value = margins[class];
@@ -163,6 +229,22 @@ impl<'a> Explainer<'a> {
                 .sum::<f64>()
         })
         .sum()
+    }
+}
+
+/// Fills a value for every subset: that of the subset without its highest feature, joined with what that feature adds.
+fn grow(
+    subsets: &mut [f64],
+    none: f64,
+    features: impl Iterator<Item = f64>,
+    join: impl Fn(f64, f64) -> f64,
+) {
+    subsets[0] = none;
+    for (feature, added) in features.enumerate() {
+        let (known, next) = subsets[..2 << feature].split_at_mut(1 << feature);
+        next.iter_mut()
+            .zip(known)
+            .for_each(|(with, without)| *with = join(*without, added));
     }
 }
 
@@ -248,6 +330,40 @@ mod tests {
         ];
         iris::assert_close(&contributions, &expected);
         iris::assert_close(&[explained.prediction], &[0.657_254_000_090_972_7]);
+    }
+
+    #[test]
+    fn odds_and_margins_play_the_same_game() {
+        for (model, class) in [
+            (iris::multinomial(), 1),
+            (iris::binary(), 0),
+            (iris::binary(), 1),
+        ] {
+            let mut explainer = Explainer::new(&model, Output::Probability);
+            let row = iris::row(2);
+            let terms: Vec<Vec<f64>> = (0..model.weights.len())
+                .map(|output| explainer.terms(output, &row).collect())
+                .collect();
+            explainer.play_odds(class, &terms);
+            let odds = explainer.game.clone();
+            explainer.play_margins(class, &terms);
+            iris::assert_close(&odds, &explainer.game);
+        }
+    }
+
+    #[test]
+    fn a_probability_beyond_all_odds_is_divided() {
+        let mut model = iris::multinomial();
+        for weights in &mut model.weights {
+            weights.iter_mut().for_each(|weight| *weight *= 1e4);
+        }
+        let (contributions, explained) = explain(&model, Output::Probability, 0, 0);
+        assert!(
+            contributions
+                .iter()
+                .all(|contribution| contribution.is_finite())
+        );
+        iris::assert_close(&[explained.prediction], &[1.0]);
     }
 
     #[test]

@@ -68,7 +68,12 @@ pub(super) fn recommendations(
     format!(
         "with {} {}",
         ctes.join(", "),
-        picks(call, mode, &listeners(&facts, sources.has_responses), columns)
+        picks(
+            call,
+            mode,
+            &listeners(&facts, sources.has_responses),
+            columns
+        )
     )
 }
 

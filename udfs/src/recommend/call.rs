@@ -8,7 +8,10 @@ use datafusion::{
 };
 
 use super::{caps::PACE_RANGE, context::Context, profile::FEATURES};
-use crate::relation::relation_input;
+use crate::{
+    numbers::{number, whole_number},
+    relation::relation_input,
+};
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +43,7 @@ impl Mode {
 
 /// Whom the recommendations are for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Listeners {
+pub(super) enum Whom {
     /// Everybody with plays.
     All,
     /// The one listener there is.
@@ -67,7 +70,7 @@ pub(super) struct Call {
     /// `None` where the argument is a `NULL`, as in a statement prepared without values: it plans, it does not run.
     pub(super) mode: Option<Mode>,
     pub(super) k: i64,
-    pub(super) listeners: Listeners,
+    pub(super) whom: Whom,
     pub(super) context: Context,
     pub(super) new_artists_only: bool,
     pub(super) pace: Option<f64>,
@@ -83,9 +86,9 @@ impl Call {
     /// Reads `recommend(mode, k, user_id, context, new_artists_only, pace, plays, tracks, candidates)`.
     pub(super) fn recommend(arguments: &[Expr]) -> Result<Self> {
         let arguments = Arguments::new("recommend", arguments, 9)?;
-        let listeners = match arguments.text(2, "user_id")? {
-            Some(user_id) => Listeners::Named(user_id),
-            None => Listeners::Only,
+        let whom = match arguments.text(2, "user_id")? {
+            Some(user_id) => Whom::Named(user_id),
+            None => Whom::Only,
         };
         let context = Context::parse(
             "recommend",
@@ -97,7 +100,7 @@ impl Call {
         let mut tracks_columns = vec!["track_id", "track_name", "artist"];
         tracks_columns.extend(feature_names());
         Ok(Self {
-            listeners,
+            whom,
             context,
             new_artists_only: arguments.flag(4, "new_artists_only")?,
             pace: arguments.pace(5)?,
@@ -125,7 +128,7 @@ impl Call {
             function,
             mode,
             k: arguments.k(1)?,
-            listeners: Listeners::All,
+            whom: Whom::All,
             context: Context::default(),
             new_artists_only: false,
             pace: None,
@@ -197,11 +200,8 @@ impl<'a> Arguments<'a> {
         let Some(value) = self.constant(at, "k")? else {
             return Ok(DEFAULT_K);
         };
-        match (
-            value.data_type().is_integer(),
-            value.to_string().parse::<i64>(),
-        ) {
-            (true, Ok(k)) if (1..=MOST_K).contains(&k) => Ok(k),
+        match whole_number(value)? {
+            Some(k) if (1..=MOST_K).contains(&k) => Ok(k),
             _ => plan_err!(
                 "{}: 'k' must be a whole number from 1 to {MOST_K}, got {value}",
                 self.function
@@ -213,11 +213,8 @@ impl<'a> Arguments<'a> {
         let Some(value) = self.constant(at, "pace")? else {
             return Ok(None);
         };
-        match (
-            value.data_type().is_numeric(),
-            value.to_string().parse::<f64>(),
-        ) {
-            (true, Ok(pace)) if PACE_RANGE.contains(&pace) => Ok(Some(pace)),
+        match number(value)? {
+            Some(pace) if PACE_RANGE.contains(&pace) => Ok(Some(pace)),
             _ => plan_err!(
                 "{}: 'pace' must be a valence step from {} to {}, got {value}",
                 self.function,

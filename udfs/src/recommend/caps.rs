@@ -42,6 +42,10 @@ pub(super) struct Caps {
     pub(super) match_percentile: f64,
     /// Share of the score that the improvement has, `0..=1`.
     pub(super) improvement_weight: f64,
+    /// Days for which a skipped track is not offered.
+    pub(super) skip_memory: f64,
+    /// Days for which an answer slows the coach down.
+    pub(super) back_off_memory: f64,
 }
 
 /// What the listener's last answers to the coach ask for.
@@ -51,7 +55,7 @@ pub(super) enum BackOff {
     None,
     /// The last answer was a skip: half the pace.
     Half,
-    /// Two skips in a row, or "stay": no step.
+    /// "stay", two skips in a row or a skip after "stay": no step.
     Hold,
 }
 
@@ -61,9 +65,9 @@ impl BackOff {
         let declined = |answer| matches!(answer, Some("skip" | "less"));
         match latest {
             Some("stay") => Self::Hold,
-            _ if declined(latest) && declined(previous) => Self::Hold,
-            _ if declined(latest) => Self::Half,
-            _ => Self::None,
+            _ if !declined(latest) => Self::None,
+            _ if declined(previous) || previous == Some("stay") => Self::Hold,
+            _ => Self::Half,
         }
     }
 }
@@ -126,8 +130,6 @@ impl Caps {
             value.filter(|_| found.next().is_none())
         };
         let share = |name| value(name).filter(|share| *share <= 1.0);
-        // Both memories are applied where plays and answers are read; here they must only be there.
-        let (_, _) = (value("skip_memory")?, value("back_off_memory")?);
         Some(Self {
             pace: value("pace")?,
             pace_min: value("pace_min")?,
@@ -139,6 +141,8 @@ impl Caps {
             loudness_step: value("loudness_step")?,
             match_percentile: share("match_percentile")?,
             improvement_weight: share("improvement_weight")?,
+            skip_memory: value("skip_memory")?,
+            back_off_memory: value("back_off_memory")?,
         })
     }
 
@@ -152,7 +156,8 @@ impl Caps {
 
     /// The valence steps for a listener at `present` who is on the way to `target`.
     ///
-    /// A step leads no further than the target, except within `valence_hold` of the present.
+    /// A step leads no further than the target, except within `valence_hold` of the present. Who is there, or is held,
+    /// is led no further than that either way.
     pub(super) fn valence_step(
         &self,
         pace: Option<f64>,
@@ -162,14 +167,14 @@ impl Caps {
     ) -> ValenceStep {
         let widest = self.pace_max.min(*PACE_RANGE.end());
         let pace = pace.unwrap_or(self.pace).min(widest);
-        let pace = if back_off == BackOff::Half {
-            pace / 2.0
-        } else {
+        let pace = if back_off == BackOff::None {
             pace
+        } else {
+            pace / 2.0
         };
         let gap = target - present;
         let steps = gap > 0.0 && back_off != BackOff::Hold;
-        let low = if gap > 0.0 {
+        let low = if steps {
             self.valence_drop
         } else {
             self.valence_drop.min(self.valence_hold)
@@ -281,6 +286,25 @@ mod tests {
     }
 
     #[test]
+    fn who_is_held_or_there_steps_down_no_further_than_up() {
+        let mut rows = policy();
+        rows[3].1 = Some(0.05);
+        rows[4].1 = Some(0.01);
+        let caps = Caps::from_policy(&rows).unwrap().unwrap();
+        let low = |target, back_off| caps.valence_step(None, 0.4, target, back_off).low;
+        assert!((low(0.8, BackOff::None) + 0.05).abs() < 1e-12);
+        assert!((low(0.8, BackOff::Hold) + 0.01).abs() < 1e-12);
+        assert!((low(0.4, BackOff::None) + 0.01).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_second_skip_never_leads_further_than_the_first() {
+        let high = |back_off| caps().valence_step(Some(0.05), 0.4, 0.8, back_off).high;
+        assert!((high(BackOff::Half) - 0.025).abs() < 1e-12);
+        assert!((high(BackOff::Hold) - 0.025).abs() < 1e-12);
+    }
+
+    #[test]
     fn improvement_is_progress_over_the_allowed_step() {
         let caps = caps();
         let step = caps.valence_step(None, 0.4, 0.8, BackOff::None);
@@ -302,6 +326,10 @@ mod tests {
             BackOff::Hold
         );
         assert_eq!(BackOff::from_answers(Some("stay"), None), BackOff::Hold);
+        assert_eq!(
+            BackOff::from_answers(Some("skip"), Some("stay")),
+            BackOff::Hold
+        );
         assert_eq!(
             BackOff::from_answers(Some("play"), Some("skip")),
             BackOff::None

@@ -13,14 +13,16 @@ use super::{
     profile::{FEATURES, N_FEATURES, Profile},
 };
 
-/// Every track of the session; those that may be recommended have features.
+/// Every track of the session; those that can be matched have features.
 #[derive(Debug)]
 pub(super) struct Catalogue {
     track_id: StringArray,
     track_name: StringArray,
     artist: StringArray,
-    /// Rows that may be recommended, ascending.
+    /// Analysed rows, ascending: what a percentile is taken of.
     candidates: Vec<usize>,
+    /// Whether the call lets a row be recommended.
+    is_wanted: BooleanArray,
     /// Features of the candidates; shape `[n_features][n_candidates]`.
     pub(super) columns: [Vec<f64>; N_FEATURES],
     /// Rows of the ids that listeners mention.
@@ -55,6 +57,7 @@ impl Catalogue {
             track_name,
             artist,
             candidates,
+            is_wanted: boolean(tracks, "is_wanted")?,
             columns,
             row_of,
         })
@@ -62,6 +65,10 @@ impl Catalogue {
 
     pub(super) fn n_candidates(&self) -> usize {
         self.candidates.len()
+    }
+
+    pub(super) fn is_wanted(&self, candidate: usize) -> bool {
+        self.is_wanted.value(self.candidates[candidate])
     }
 
     pub(super) fn features(&self, candidate: usize) -> [f64; N_FEATURES] {
@@ -92,10 +99,10 @@ impl Catalogue {
     }
 
     /// The songs behind these tracks.
-    pub(super) fn songs_of(&self, track_ids: &HashSet<String>) -> HashSet<String> {
+    pub(super) fn songs_of(&self, track_ids: &HashSet<&str>) -> HashSet<String> {
         track_ids
             .iter()
-            .filter_map(|id| Some(self.song_at(*self.row_of.get(id)?)))
+            .filter_map(|id| Some(self.song_at(*self.row_of.get(*id)?)))
             .collect()
     }
 
@@ -109,13 +116,12 @@ impl Catalogue {
     }
 
     /// The artists of these tracks, in lower case.
-    pub(super) fn artists_of(&self, track_ids: &HashSet<String>) -> HashSet<String> {
+    pub(super) fn artists_of<'a>(
+        &'a self,
+        track_ids: impl Iterator<Item = &'a str>,
+    ) -> impl Iterator<Item = String> {
         let artist = |id| present(&self.artist, *self.row_of.get(id)?);
-        track_ids
-            .iter()
-            .filter_map(artist)
-            .map(str::to_lowercase)
-            .collect()
+        track_ids.filter_map(artist).map(str::to_lowercase)
     }
 }
 

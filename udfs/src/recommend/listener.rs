@@ -1,9 +1,9 @@
 //! The listeners that recommendations are for, as the kernel sees them.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, ops::Range};
 
 use arrow::array::{Array, AsArray, Float64Array, ListArray, StringArray, StructArray};
-use datafusion::common::Result;
+use datafusion::common::{Result, internal_err};
 
 use super::{
     caps::BackOff,
@@ -15,12 +15,31 @@ use super::{
 #[derive(Debug)]
 pub(super) struct Listeners {
     user_id: StringArray,
+    last_day: Float64Array,
     profiles: Vec<Option<Profile>>,
     targets: Option<Float64Array>,
-    latest: Option<StringArray>,
-    previous: Option<StringArray>,
-    refused: Option<ListArray>,
-    heard: Option<ListArray>,
+    skips: Option<Skips>,
+    answers: Option<Answers>,
+    heard_tracks: Option<ListArray>,
+    heard_artists: Option<ListArray>,
+}
+
+/// The plays that listeners broke off.
+#[derive(Debug)]
+struct Skips {
+    whose: ListArray,
+    track_id: StringArray,
+    day: Float64Array,
+}
+
+/// What listeners answered to recommendations.
+#[derive(Debug)]
+struct Answers {
+    whose: ListArray,
+    track_id: StringArray,
+    mode: StringArray,
+    response: StringArray,
+    day: Float64Array,
 }
 
 impl Listeners {
@@ -47,12 +66,13 @@ impl Listeners {
         };
         Ok(Self {
             user_id: text(rows, "user_id")?,
+            last_day: double(rows, "last_day")?,
             profiles: (0..rows.len()).map(profile).collect(),
             targets: optional(rows, "target", double)?,
-            latest: optional(rows, "latest", text)?,
-            previous: optional(rows, "previous", text)?,
-            refused: optional(rows, "refused_tracks", list)?,
-            heard: optional(rows, "heard_tracks", list)?,
+            skips: optional(rows, "skips", Skips::read)?,
+            answers: optional(rows, "answers", Answers::read)?,
+            heard_tracks: optional(rows, "heard_tracks", list)?,
+            heard_artists: optional(rows, "heard_artists", list)?,
         })
     }
 
@@ -84,28 +104,84 @@ impl Listeners {
             .map(|targets| targets.value(row))
     }
 
-    pub(super) fn back_off(&self, row: usize) -> BackOff {
-        BackOff::from_answers(
-            text_at(self.latest.as_ref(), row),
-            text_at(self.previous.as_ref(), row),
-        )
+    /// What the last two answers to the coach ask for, of those of the last days that the policy names.
+    pub(super) fn back_off(&self, row: usize, back_off_memory: f64) -> BackOff {
+        let Some(answers) = &self.answers else {
+            return BackOff::None;
+        };
+        let since = self.last_day.value(row) - back_off_memory;
+        let mut recent: Vec<usize> = rows_of(&answers.whose, row)
+            .filter(|at| answers.mode.value(*at) == "coach" && day(&answers.day, *at) >= since)
+            .collect();
+        recent.sort_by(|left, right| {
+            day(&answers.day, *right)
+                .total_cmp(&day(&answers.day, *left))
+                .then_with(|| answers.order(*left).cmp(&answers.order(*right)))
+        });
+        let response = |nth: usize| recent.get(nth).map(|at| answers.response.value(*at));
+        BackOff::from_answers(response(0), response(1))
     }
 
-    /// Tracks that are not to be offered.
-    pub(super) fn refused(&self, row: usize) -> HashSet<String> {
-        texts_at(self.refused.as_ref(), row)
-    }
-
-    /// Every track that some listener refused or heard.
-    pub(super) fn mentioned(&self) -> HashSet<&str> {
-        all_texts(self.refused.as_ref())
-            .chain(all_texts(self.heard.as_ref()))
-            .collect()
+    /// The tracks that are not to be offered: what was answered `less` to and, where there is a memory for skips, what was
+    /// skipped in the last days.
+    pub(super) fn refused(&self, row: usize, skip_memory: Option<f64>) -> HashSet<&str> {
+        let since = skip_memory.map(|days| self.last_day.value(row) - days);
+        let is_recent = |days, at| since.is_some_and(|since| day(days, at) >= since);
+        let skipped = self.skips.iter().flat_map(|skips| {
+            rows_of(&skips.whose, row)
+                .filter(move |at| is_recent(&skips.day, *at))
+                .map(|at| skips.track_id.value(at))
+        });
+        let answered = self.answers.iter().flat_map(|answers| {
+            let is_refusal = move |at: &usize| match answers.response.value(*at) {
+                "less" => true,
+                "skip" => is_recent(&answers.day, *at),
+                _ => false,
+            };
+            rows_of(&answers.whose, row)
+                .filter(is_refusal)
+                .map(|at| answers.track_id.value(at))
+        });
+        skipped.chain(answered).collect()
     }
 
     /// Tracks that were played, where the call asked for new artists only.
-    pub(super) fn heard(&self, row: usize) -> HashSet<String> {
-        texts_at(self.heard.as_ref(), row)
+    pub(super) fn heard_tracks(&self, row: usize) -> impl Iterator<Item = &str> {
+        texts_at(self.heard_tracks.as_ref(), row)
+    }
+
+    /// Artists that were played, where the call asked for new artists only and plays name them.
+    pub(super) fn heard_artists(&self, row: usize) -> impl Iterator<Item = &str> {
+        texts_at(self.heard_artists.as_ref(), row)
+    }
+}
+
+impl Skips {
+    fn read(rows: &StructArray, name: &str) -> Result<Self> {
+        let (whose, items) = list_of_structs(rows, name)?;
+        Ok(Self {
+            whose,
+            track_id: text(&items, "track_id")?,
+            day: double(&items, "day")?,
+        })
+    }
+}
+
+impl Answers {
+    fn read(rows: &StructArray, name: &str) -> Result<Self> {
+        let (whose, items) = list_of_structs(rows, name)?;
+        Ok(Self {
+            whose,
+            track_id: text(&items, "track_id")?,
+            mode: text(&items, "mode")?,
+            response: text(&items, "response")?,
+            day: double(&items, "day")?,
+        })
+    }
+
+    /// The order of answers of one time.
+    fn order(&self, at: usize) -> (&str, &str) {
+        (self.track_id.value(at), self.response.value(at))
     }
 }
 
@@ -120,23 +196,38 @@ fn optional<T>(
         .transpose()
 }
 
-fn text_at(texts: Option<&StringArray>, row: usize) -> Option<&str> {
-    texts
-        .filter(|texts| texts.is_valid(row))
-        .map(|texts| texts.value(row))
-}
-
-fn texts_at(lists: Option<&ListArray>, row: usize) -> HashSet<String> {
-    let Some(lists) = lists.filter(|lists| lists.is_valid(row)) else {
-        return HashSet::new();
+/// A field of lists of structs, and the structs of all of them.
+fn list_of_structs(rows: &StructArray, name: &str) -> Result<(ListArray, StructArray)> {
+    let lists = list(rows, name)?;
+    let Some(items) = lists.values().as_struct_opt().cloned() else {
+        return internal_err!("pick_tracks: {name} is no list of structs");
     };
-    let texts = lists.value(row);
-    let texts = texts.as_string_opt::<i32>().into_iter().flatten().flatten();
-    texts.map(ToOwned::to_owned).collect()
+    Ok((lists, items))
 }
 
-/// Every text in a column of lists.
-fn all_texts(lists: Option<&ListArray>) -> impl Iterator<Item = &str> {
-    let texts = lists.and_then(|lists| lists.values().as_string_opt::<i32>());
-    texts.into_iter().flatten().flatten()
+/// The items of the list in row `row`, none for `NULL`.
+fn rows_of(lists: &ListArray, row: usize) -> Range<usize> {
+    if lists.is_null(row) {
+        return 0..0;
+    }
+    let at = |row: usize| usize::try_from(lists.value_offsets()[row]).unwrap_or_default();
+    at(row)..at(row + 1)
+}
+
+/// When something happened. What has no time counts as the latest: to hold back too long does no harm.
+fn day(days: &Float64Array, at: usize) -> f64 {
+    if days.is_valid(at) {
+        days.value(at)
+    } else {
+        f64::INFINITY
+    }
+}
+
+fn texts_at(lists: Option<&ListArray>, row: usize) -> impl Iterator<Item = &str> {
+    lists.into_iter().flat_map(move |lists| {
+        let texts = lists.values().as_string_opt::<i32>();
+        texts
+            .into_iter()
+            .flat_map(move |texts| rows_of(lists, row).map(|at| texts.value(at)))
+    })
 }

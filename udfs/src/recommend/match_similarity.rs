@@ -4,29 +4,32 @@ use std::sync::Arc;
 
 use arrow::{
     array::{ArrayRef, AsArray, Float64Array},
-    datatypes::{DataType, Float64Type},
+    datatypes::{DataType, Field, FieldRef, Float64Type},
 };
 use datafusion::{
     common::{Result, internal_err},
     logical_expr::{
-        ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-        Volatility,
+        ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
+        ScalarUDFImpl, Signature,
     },
 };
 use datafusion_macros::user_doc;
 
 use super::profile::similarity;
+use crate::numbers::{check_numbers, coerce_numbers, named_signature};
+
+const NAMES: [&str; 3] = ["value", "typical", "spread"];
 
 /// The scalar function.
 pub(super) fn match_similarity() -> ScalarUDF {
     ScalarUDF::from(MatchSimilarity {
-        signature: Signature::exact(vec![DataType::Float64; 3], Volatility::Immutable),
+        signature: named_signature(&NAMES),
     })
 }
 
 #[user_doc(
     doc_section(label = "Recommendation Functions"),
-    description = "How alike a track and a listener's usual are in one audio feature, in [0, 1]: exp(-(value - typical)^2 / (2 spread^2)). A match_score is the sum of weight * match_similarity over the features of listening_profile(). NULL where an argument is NULL or spread is not positive.",
+    description = "How alike a track and a listener's usual are in one audio feature, in [0, 1]: exp(-(value - typical)^2 / (2 spread^2)). A match_score is the sum of weight * match_similarity over the features of listening_profile(). NULL where an argument is NULL or spread is not positive; NaN where value or typical is NaN.",
     syntax_example = "match_similarity(value, typical, spread)",
     argument(
         name = "value",
@@ -40,7 +43,7 @@ pub(super) fn match_similarity() -> ScalarUDF {
         name = "spread",
         description = "The listener's spread, positive, in the same unit."
     ),
-    sql_example = "```sql\n> select match_similarity(0.6, 0.5, 0.1);\n0.6065306597126334\n```"
+    sql_example = "```sql\n> select round(match_similarity(0.6, 0.5, 0.1), 6);\n0.606531\n```"
 )]
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct MatchSimilarity {
@@ -56,8 +59,17 @@ impl ScalarUDFImpl for MatchSimilarity {
         &self.signature
     }
 
+    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
+        Ok(coerce_numbers(given))
+    }
+
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
         Ok(DataType::Float64)
+    }
+
+    fn return_field_from_args(&self, arguments: ReturnFieldArgs) -> Result<FieldRef> {
+        check_numbers(self.name(), &NAMES, NAMES.len(), arguments.arg_fields)?;
+        Ok(Arc::new(Field::new(self.name(), DataType::Float64, true)))
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {

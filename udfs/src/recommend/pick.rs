@@ -1,16 +1,18 @@
 //! `pick_tracks`: the kernel behind `recommend`, all listeners against all tracks in one call.
 //!
 //! Not for use by hand: `recommend`'s query makes its arguments. A join of users and tracks would build and sort
-//! millions of rows; here a listener costs one pass over a few columns and a partial sort.
+//! millions of rows; here a listener costs one pass over a few columns and a partial sort, many listeners on as many
+//! threads as the session has partitions.
 
-use std::sync::Arc;
+use std::{collections::HashSet, panic::resume_unwind, sync::Arc};
 
 use arrow::{
     array::{
-        Array, ArrayRef, AsArray, Float64Builder, Int64Builder, ListArray, StringBuilder,
-        StructArray,
+        Array, ArrayRef, AsArray, Float64Array, Int64Array, ListArray, StringArray, StructArray,
+        new_empty_array,
     },
     buffer::OffsetBuffer,
+    compute::concat,
     datatypes::{DataType, Field, FieldRef, Fields, Float64Type, Int64Type},
 };
 use datafusion::{
@@ -65,17 +67,19 @@ impl ScalarUDFImpl for PickTracks {
             .iter()
             .map(|value| value.to_array(rows))
             .collect::<Result<Vec<_>>>()?;
-        let mut output = Output::default();
-        let mut lengths = Vec::with_capacity(rows);
-        for row in 0..rows {
-            let before = output.rank.len();
-            Picking::read(&arrays, row)?.write(&mut output)?;
-            lengths.push(output.rank.len() - before);
-        }
+        let threads = arguments.config_options.execution.target_partitions;
+        let picks = (0..rows)
+            .map(|row| Picking::read(&arrays, row)?.rows(threads))
+            .collect::<Result<Vec<_>>>()?;
+        let all: Vec<&dyn Array> = picks.iter().map(|picks| picks as &dyn Array).collect();
         let list = ListArray::try_new(
             item(),
-            OffsetBuffer::from_lengths(lengths),
-            output.finish()?,
+            OffsetBuffer::from_lengths(picks.iter().map(StructArray::len)),
+            if all.is_empty() {
+                new_empty_array(&DataType::Struct(fields()))
+            } else {
+                concat(&all)?
+            },
             None,
         )?;
         Ok(ColumnarValue::Array(Arc::new(list)))
@@ -117,9 +121,10 @@ impl Picking {
             text_at(whom, row)?,
             listeners.as_ref().map_or(0, Listeners::len),
         )?;
+        let caps = read_caps(policy, row)?;
         let mentioned = listeners
             .as_ref()
-            .map(Listeners::mentioned)
+            .map(|listeners| mentioned(listeners, caps.as_ref()))
             .unwrap_or_default();
         let catalogue = structs_at(tracks, row)?
             .map(|rows| Catalogue::read(&rows, &mentioned))
@@ -140,73 +145,157 @@ impl Picking {
             label: text_at(label, row)?.to_owned(),
             listeners,
             catalogue,
-            caps: read_caps(policy, row)?,
+            caps,
         })
     }
 
-    /// Appends the picks of every listener.
-    fn write(&self, output: &mut Output) -> Result<()> {
+    /// The recommendations for every listener, in the order of their names, in the columns of `recommend_all`.
+    fn rows(&self, threads: usize) -> Result<StructArray> {
         let (Some(listeners), Some(catalogue)) = (&self.listeners, &self.catalogue) else {
-            return Ok(());
+            return Ok(StructArray::new_null(fields(), 0));
         };
         if let (Mode::Coach, Some(caps), Some(pace)) = (self.mode, &self.caps, self.pace) {
             check_pace(caps, pace)?;
         }
-        for row in listeners.by_name() {
-            self.write_listener(listeners, row, catalogue, output);
-        }
-        Ok(())
+        let by_name = listeners.by_name();
+        let share = by_name.len().div_ceil(threads.max(1)).max(1);
+        let shares: Vec<_> = std::thread::scope(|scope| {
+            let workers: Vec<_> = by_name
+                .chunks(share)
+                .map(|rows| {
+                    let recommend = |row: &usize| self.recommend(listeners, *row, catalogue);
+                    scope.spawn(move || rows.iter().flat_map(recommend).collect::<Vec<_>>())
+                })
+                .collect();
+            workers
+                .into_iter()
+                .map(|worker| worker.join().unwrap_or_else(|panic| resume_unwind(panic)))
+                .collect()
+        });
+        self.columns(listeners, catalogue, &shares.concat())
     }
 
-    fn write_listener(
+    fn recommend(
         &self,
         listeners: &Listeners,
         row: usize,
         catalogue: &Catalogue,
-        output: &mut Output,
-    ) {
+    ) -> Vec<Recommendation> {
         let Some(profile) = listeners.profile(row) else {
-            return;
+            return vec![];
         };
-        let refused = listeners.refused(row);
-        let exclusions = Exclusions {
+        let exclusions = self.exclusions(listeners, row, catalogue);
+        let track = |pick: &Pick| catalogue.features(pick.candidate);
+        let picks: Vec<(String, Pick)> = match (self.mode, &self.caps, listeners.target(row)) {
+            (Mode::Mirror, ..) => ranking::mirror(catalogue, profile, &exclusions, self.k)
+                .into_iter()
+                .map(|pick| (reason::mirror(profile, &track(&pick), &self.label), pick))
+                .collect(),
+            (Mode::Coach, Some(caps), Some(target)) => {
+                let coaching = Coaching {
+                    caps,
+                    target,
+                    pace: self.pace,
+                    back_off: listeners.back_off(row, caps.back_off_memory),
+                };
+                let step = coaching.step(profile);
+                ranking::coach(catalogue, profile, &exclusions, &coaching, self.k)
+                    .into_iter()
+                    .map(|pick| (reason::coach(profile, &track(&pick), &pick, step), pick))
+                    .collect()
+            }
+            (Mode::Coach, ..) => vec![],
+        };
+        (1..)
+            .zip(picks)
+            .map(|(rank, (reason, pick))| Recommendation {
+                listener: row,
+                rank,
+                pick,
+                reason,
+            })
+            .collect()
+    }
+
+    fn exclusions<'a>(
+        &self,
+        listeners: &'a Listeners,
+        row: usize,
+        catalogue: &Catalogue,
+    ) -> Exclusions<'a> {
+        let refused = listeners.refused(row, skip_memory(self.caps.as_ref()));
+        let heard = catalogue.artists_of(listeners.heard_tracks(row));
+        let named = listeners.heard_artists(row).map(str::to_lowercase);
+        Exclusions {
             songs: catalogue.songs_of(&refused),
             track_ids: refused,
-            artists: catalogue.artists_of(&listeners.heard(row)),
-        };
-        let mut write = |picks: &[Pick], reason: &dyn Fn(&Pick) -> String| {
-            for (at, pick) in picks.iter().enumerate() {
-                output.push(
-                    listeners.user_id(row),
-                    self.mode,
-                    at,
-                    pick,
-                    catalogue,
-                    &reason(pick),
-                );
-            }
-        };
-        if self.mode == Mode::Mirror {
-            let picks = ranking::mirror(catalogue, profile, &exclusions, self.k);
-            return write(&picks, &|pick| {
-                reason::mirror(profile, &catalogue.features(pick.candidate), &self.label)
-            });
+            artists: heard.chain(named).collect(),
         }
-        let (Some(caps), Some(target)) = (&self.caps, listeners.target(row)) else {
-            return;
-        };
-        let coaching = Coaching {
-            caps,
-            target,
-            pace: self.pace,
-            back_off: listeners.back_off(row),
-        };
-        let picks = ranking::coach(catalogue, profile, &exclusions, &coaching, self.k);
-        let step = coaching.step(profile);
-        write(&picks, &|pick| {
-            reason::coach(profile, &catalogue.features(pick.candidate), pick, step)
-        });
     }
+
+    /// In the order of [`COLUMNS`].
+    fn columns(
+        &self,
+        listeners: &Listeners,
+        catalogue: &Catalogue,
+        rows: &[Recommendation],
+    ) -> Result<StructArray> {
+        let double = |value: fn(&Pick) -> f64| -> ArrayRef {
+            let values = rows.iter().map(|row| value(&row.pick));
+            Arc::new(Float64Array::from_iter_values(values))
+        };
+        let user_ids = rows.iter().map(|row| listeners.user_id(row.listener));
+        let modes = rows.iter().map(|_| self.mode.name());
+        let tracks = || rows.iter().map(|row| row.pick.candidate);
+        let track_ids = tracks().map(|candidate| catalogue.track_id(candidate));
+        let track_names = tracks().map(|candidate| catalogue.track_name(candidate));
+        let artists = tracks().map(|candidate| catalogue.artist(candidate));
+        let improvements = rows.iter().map(|row| row.pick.improvement_score);
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(StringArray::from_iter_values(user_ids)),
+            Arc::new(StringArray::from_iter_values(modes)),
+            Arc::new(Int64Array::from_iter_values(
+                rows.iter().map(|row| row.rank),
+            )),
+            Arc::new(StringArray::from_iter_values(track_ids)),
+            Arc::new(StringArray::from_iter(track_names)),
+            Arc::new(StringArray::from_iter(artists)),
+            double(|pick| pick.score),
+            double(|pick| pick.match_score),
+            Arc::new(Float64Array::from_iter(improvements)),
+            double(|pick| pick.deltas.valence),
+            double(|pick| pick.deltas.energy),
+            double(|pick| pick.deltas.tempo_pct),
+            Arc::new(StringArray::from_iter_values(
+                rows.iter().map(|row| &row.reason),
+            )),
+        ];
+        Ok(StructArray::try_new(fields(), columns, None)?)
+    }
+}
+
+/// A row of the result.
+#[derive(Debug, Clone)]
+struct Recommendation {
+    /// The row among the listeners.
+    listener: usize,
+    rank: i64,
+    pick: Pick,
+    reason: String,
+}
+
+/// The ids that are asked for in the catalogue: what listeners refuse, and what they heard.
+fn mentioned<'a>(listeners: &'a Listeners, caps: Option<&Caps>) -> HashSet<&'a str> {
+    (0..listeners.len())
+        .flat_map(|row| {
+            let refused = listeners.refused(row, skip_memory(caps));
+            refused.into_iter().chain(listeners.heard_tracks(row))
+        })
+        .collect()
+}
+
+fn skip_memory(caps: Option<&Caps>) -> Option<f64> {
+    caps.map(|caps| caps.skip_memory)
 }
 
 /// Refuses to guess whom the recommendations are for: `all`, `only` or `named …`.
@@ -255,71 +344,4 @@ fn text_at(texts: &ArrayRef, row: usize) -> Result<&str> {
         return internal_err!("{PICK_TRACKS}: expected text, got {}", texts.data_type());
     };
     Ok(texts.value(row))
-}
-
-/// The returned rows, in the order of [`COLUMNS`].
-#[derive(Debug, Default)]
-struct Output {
-    user_id: StringBuilder,
-    mode: StringBuilder,
-    rank: Vec<i64>,
-    track_id: StringBuilder,
-    track_name: StringBuilder,
-    artist: StringBuilder,
-    score: Float64Builder,
-    match_score: Float64Builder,
-    improvement_score: Float64Builder,
-    valence_delta: Float64Builder,
-    energy_delta: Float64Builder,
-    tempo_delta_pct: Float64Builder,
-    reason: StringBuilder,
-}
-
-impl Output {
-    fn push(
-        &mut self,
-        user_id: &str,
-        mode: Mode,
-        at: usize,
-        pick: &Pick,
-        catalogue: &Catalogue,
-        reason: &str,
-    ) {
-        self.user_id.append_value(user_id);
-        self.mode.append_value(mode.name());
-        self.rank.push(i64::try_from(at + 1).unwrap_or(i64::MAX));
-        self.track_id
-            .append_value(catalogue.track_id(pick.candidate));
-        self.track_name
-            .append_option(catalogue.track_name(pick.candidate));
-        self.artist.append_option(catalogue.artist(pick.candidate));
-        self.score.append_value(pick.score);
-        self.match_score.append_value(pick.match_score);
-        self.improvement_score.append_option(pick.improvement_score);
-        self.valence_delta.append_value(pick.deltas.valence);
-        self.energy_delta.append_value(pick.deltas.energy);
-        self.tempo_delta_pct.append_value(pick.deltas.tempo_pct);
-        self.reason.append_value(reason);
-    }
-
-    fn finish(mut self) -> Result<ArrayRef> {
-        let mut rank = Int64Builder::with_capacity(self.rank.len());
-        rank.append_slice(&self.rank);
-        let columns: Vec<ArrayRef> = vec![
-            Arc::new(self.user_id.finish()),
-            Arc::new(self.mode.finish()),
-            Arc::new(rank.finish()),
-            Arc::new(self.track_id.finish()),
-            Arc::new(self.track_name.finish()),
-            Arc::new(self.artist.finish()),
-            Arc::new(self.score.finish()),
-            Arc::new(self.match_score.finish()),
-            Arc::new(self.improvement_score.finish()),
-            Arc::new(self.valence_delta.finish()),
-            Arc::new(self.energy_delta.finish()),
-            Arc::new(self.tempo_delta_pct.finish()),
-            Arc::new(self.reason.finish()),
-        ];
-        Ok(Arc::new(StructArray::try_new(fields(), columns, None)?))
-    }
 }

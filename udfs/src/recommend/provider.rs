@@ -23,7 +23,7 @@ use datafusion::{
 
 use super::{
     body::{self, Sources, Table},
-    call::{Call, Inputs, Listeners, Mode},
+    call::{Call, Inputs, Mode, Whom},
     context::Context,
     pick::pick_tracks,
 };
@@ -111,9 +111,9 @@ impl CallProvider {
                     );
                 };
                 let sources = sources(call, mode, state).await?;
-                let only = match &call.listeners {
-                    Listeners::Named(user_id) => Some(user_id.as_str()),
-                    Listeners::All | Listeners::Only => only,
+                let only = match &call.whom {
+                    Whom::Named(user_id) => Some(user_id.as_str()),
+                    Whom::All | Whom::Only => only,
                 };
                 let sql = body::recommendations(call, mode, &sources, only, &self.schema);
                 let mut state = with_given(state, &call.inputs)?;

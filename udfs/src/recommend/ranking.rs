@@ -26,18 +26,18 @@ pub(super) struct Pick {
 
 /// What is not to be offered to a listener.
 #[derive(Debug, Default)]
-pub(super) struct Exclusions {
-    pub(super) track_ids: HashSet<String>,
+pub(super) struct Exclusions<'a> {
+    pub(super) track_ids: HashSet<&'a str>,
     /// The same as songs, which may be there under other ids too.
     pub(super) songs: HashSet<String>,
     /// Artists in lower case.
     pub(super) artists: HashSet<String>,
 }
 
-impl Exclusions {
-    fn cover(&self, catalogue: &Catalogue, candidate: usize) -> bool {
+impl Exclusions<'_> {
+    fn cover(&self, catalogue: &Catalogue, candidate: usize, song: &str) -> bool {
         let is_known = |artist: &str| self.artists.contains(&artist.to_lowercase());
-        self.songs.contains(&catalogue.song(candidate))
+        self.songs.contains(song)
             || self.track_ids.contains(catalogue.track_id(candidate))
             || (!self.artists.is_empty() && catalogue.artist(candidate).is_none_or(is_known))
     }
@@ -71,8 +71,10 @@ pub(super) fn mirror(
     k: usize,
 ) -> Vec<Pick> {
     let scores = profile.match_scores(&catalogue.columns, catalogue.n_candidates());
-    let all = (0..scores.len()).collect();
-    best_songs(catalogue, exclusions, &scores, all, k)
+    let wanted = (0..scores.len())
+        .filter(|candidate| catalogue.is_wanted(*candidate))
+        .collect();
+    best_songs(catalogue, exclusions, &scores, wanted, k)
         .into_iter()
         .map(|candidate| Pick {
             candidate,
@@ -92,39 +94,39 @@ pub(super) fn coach(
     coaching: &Coaching,
     k: usize,
 ) -> Vec<Pick> {
-    let mut scores = profile.match_scores(&catalogue.columns, catalogue.n_candidates());
-    let least_match = percentile(&scores, coaching.caps.match_percentile);
+    let match_scores = profile.match_scores(&catalogue.columns, catalogue.n_candidates());
+    let least_match = percentile(&match_scores, coaching.caps.match_percentile);
     let step = coaching.step(profile);
     let deltas = |candidate| catalogue.deltas(profile, candidate);
-    let allowed: Vec<usize> = (0..scores.len())
+    let allowed: Vec<usize> = (0..match_scores.len())
         .filter(|candidate| {
-            scores[*candidate] >= least_match && coaching.caps.allow(step, &deltas(*candidate))
+            catalogue.is_wanted(*candidate)
+                && match_scores[*candidate] >= least_match
+                && coaching.caps.allow(step, &deltas(*candidate))
         })
         .collect();
     let weight = coaching.caps.improvement_weight;
-    let match_scores: Vec<f64> = allowed.iter().map(|candidate| scores[*candidate]).collect();
+    let mut scores = match_scores.clone();
     for candidate in &allowed {
         let improvement = step.improvement(deltas(*candidate).valence);
-        scores[*candidate] = (1.0 - weight) * scores[*candidate] + weight * improvement;
+        scores[*candidate] = (1.0 - weight) * match_scores[*candidate] + weight * improvement;
     }
-    let chosen = best_songs(catalogue, exclusions, &scores, allowed.clone(), k);
-    chosen
+    best_songs(catalogue, exclusions, &scores, allowed, k)
         .into_iter()
-        .filter_map(|candidate| {
-            let at = allowed.binary_search(&candidate).ok()?;
+        .map(|candidate| {
             let deltas = deltas(candidate);
-            Some(Pick {
+            Pick {
                 candidate,
                 score: scores[candidate],
-                match_score: match_scores[at],
+                match_score: match_scores[candidate],
                 improvement_score: Some(step.improvement(deltas.valence)),
                 deltas,
-            })
+            }
         })
         .collect()
 }
 
-/// The value below which a share of the values lie (the nearest rank below); infinity for no values.
+/// The least value that is at least as great as a share of the values (nearest rank); infinity for no values.
 fn percentile(values: &[f64], share: f64) -> f64 {
     if values.is_empty() {
         return f64::INFINITY;
@@ -136,8 +138,10 @@ fn percentile(values: &[f64], share: f64) -> f64 {
         clippy::cast_precision_loss,
         reason = "a position in a slice that fits in memory, from a share between 0 and 1"
     )]
-    let at = ((values.len() - 1) as f64 * share) as usize;
-    *values.select_nth_unstable_by(at, f64::total_cmp).1
+    let rank = (values.len() as f64 * share).ceil() as usize;
+    *values
+        .select_nth_unstable_by(rank.saturating_sub(1), f64::total_cmp)
+        .1
 }
 
 /// The best `k` songs among some candidates, best first, without sorting them all.
@@ -175,9 +179,36 @@ fn distinct_songs(
     ordered: &[usize],
     k: usize,
 ) -> Vec<usize> {
-    let mut seen = HashSet::new();
+    let (mut songs, mut track_ids) = (HashSet::new(), HashSet::new());
     let is_welcome = |candidate: &&usize| {
-        !exclusions.cover(catalogue, **candidate) && seen.insert(catalogue.song(**candidate))
+        let song = catalogue.song(**candidate);
+        !exclusions.cover(catalogue, **candidate, &song)
+            && track_ids.insert(catalogue.track_id(**candidate))
+            && songs.insert(song)
     };
     ordered.iter().filter(is_welcome).take(k).copied().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_percentile_is_no_less_than_its_share_of_the_values() {
+        let values = [0.3, 0.1, 0.5, 0.2, 0.4];
+        for (share, expected) in [
+            (0.0, 0.1),
+            (0.2, 0.1),
+            (0.4, 0.2),
+            (0.5, 0.3),
+            (0.81, 0.5),
+            (1.0, 0.5),
+        ] {
+            assert!(
+                (percentile(&values, share) - expected).abs() < f64::EPSILON,
+                "{share}"
+            );
+        }
+        assert!(percentile(&[], 0.4).is_infinite());
+    }
 }

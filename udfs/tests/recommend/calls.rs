@@ -90,6 +90,13 @@ async fn named_and_positional_arguments_are_the_same() {
     .await;
     assert!(positional.num_rows() > 0);
     assert_eq!(positional, named);
+    let decimals = run(
+        &ctx,
+        "select * from recommend('coach', cast(4 as decimal(5, 0)), 'anna', 'monday tuesday', false, \
+         cast(0.05 as decimal(5, 2)))",
+    )
+    .await;
+    assert_eq!(positional, decimals);
     let columns: Vec<&str> = positional
         .schema_ref()
         .fields()

@@ -1,67 +1,189 @@
 //! The coach: every cap for every row, and nothing rather than a broken one.
 
 use arrow::{array::Array, util::pretty::pretty_format_batches};
+use datafusion::prelude::SessionContext;
 
 use crate::session::{
-    POLICY, USUAL, add_plays, add_tracks, error, integer, ladder, numbers, play, random_session,
-    run, rungs, session, texts,
+    FEATURES, POLICY, Random, USUAL, add_plays, add_tracks, draw_policy, error, integer, ladder,
+    numbers, play, random_session, run, rungs, session, texts,
 };
 
-/// Every coach row that breaks a promise, computed by SQL of its own from the tables.
-const BROKEN: &str = "
-with coached as (select * from recommend_all('coach', 50)),
-present as (select user_id, typical as valence from listening_profile() where feature = 'valence'),
-targets as (
-    select user_id, percentile_cont(0.75) within group (order by valence) as target
-    from silver.plays group by user_id
-)
-select coached.*, present.valence, targets.target, track_features.is_analysed
-from coached
-inner join present on coached.user_id = present.user_id
-inner join targets on coached.user_id = targets.user_id
-left join silver.track_features on coached.track_id = track_features.track_id
-where not coalesce(
-    track_features.is_analysed
-    and abs(coached.valence_delta - (track_features.valence - present.valence)) < 1e-9
-    and coached.valence_delta between -0.02 and 0.10
-    and (present.valence < targets.target or abs(coached.valence_delta) <= 0.03)
-    and abs(coached.energy_delta) <= 0.15
-    and abs(coached.tempo_delta_pct) <= 12
-    and coached.match_score between 0 and 1
-    and coached.improvement_score between 0 and 1
-    and abs(coached.score - (0.6 * coached.match_score + 0.4 * coached.improvement_score)) < 1e-12,
-    false
-)";
+/// Every row of `coached` that breaks a promise of the policy, computed by SQL of its own from the tables.
+fn broken(coached: &str, pace: &str) -> String {
+    let caps = POLICY
+        .map(|(name, _)| format!("max(value) filter (where name = '{name}') as {name}"))
+        .join(", ");
+    let features = FEATURES
+        .split(", ")
+        .map(|name| {
+            format!("select track_id, '{name}' as feature, {name} as value from silver.track_features where is_analysed")
+        })
+        .collect::<Vec<_>>()
+        .join(" union all ");
+    format!(
+        "with coached as ({coached}),
+         caps as (select {caps} from gold.coach_policy),
+         profiles as (select * from listening_profile()),
+         present as (
+             select
+                 user_id, max(typical) filter (where feature = 'valence') as valence,
+                 max(typical) filter (where feature = 'loudness') as loudness
+             from profiles group by user_id
+         ),
+         latest as (select user_id, max(played_at) as last_at from silver.plays group by user_id),
+         targets as (
+             select user_id, round(percentile_cont(0.75) within group (order by valence), 9) as target
+             from silver.plays group by user_id
+         ),
+         answers as (
+             select
+                 responses.user_id, response,
+                 row_number() over (
+                     partition by responses.user_id order by responded_at desc nulls first, track_id, response
+                 ) as recency
+             from silver.responses
+             inner join latest on responses.user_id = latest.user_id
+             cross join caps
+             where mode = 'coach' and coalesce(
+                 date_part('epoch', responded_at) >= date_part('epoch', last_at) - 86400 * back_off_memory, true
+             )
+         ),
+         backed_off as (
+             select
+                 latest.user_id, coalesce(answer.response in ('stay', 'skip', 'less'), false) as is_slowed,
+                 coalesce(answer.response = 'stay' or (
+                     answer.response in ('skip', 'less') and before.response in ('stay', 'skip', 'less')
+                 ), false) as is_held
+             from latest
+             left join answers as answer on latest.user_id = answer.user_id and answer.recency = 1
+             left join answers as before on latest.user_id = before.user_id and before.recency = 2
+         ),
+         limits as (
+             select
+                 targets.user_id, is_held or valence >= target as is_still, valence, loudness,
+                 least(coalesce({pace}, pace), pace_max, 0.15) / case when is_slowed then 2 else 1 end as most
+             from targets
+             inner join present on targets.user_id = present.user_id
+             inner join backed_off on targets.user_id = backed_off.user_id
+             cross join caps
+         ),
+         matches as (
+             select profiles.user_id, features.track_id, sum(weight * match_similarity(value, typical, spread)) as match_score
+             from profiles inner join ({features}) as features on profiles.feature = features.feature
+             group by profiles.user_id, features.track_id
+         ),
+         ranked as (
+             select
+                 user_id, track_id, match_score as expected_score,
+                 cume_dist() over (partition by user_id order by round(match_score, 9)) as matched_share
+             from matches
+         )
+         select coached.*, limits.*, ranked.matched_share
+         from coached
+         inner join limits on coached.user_id = limits.user_id
+         left join ranked on coached.user_id = ranked.user_id and coached.track_id = ranked.track_id
+         left join silver.track_features on coached.track_id = track_features.track_id
+         cross join caps
+         where not coalesce(
+             track_features.is_analysed
+             and abs(coached.valence_delta - (track_features.valence - limits.valence)) < 1e-9
+             and coached.valence_delta >= -1e-9 - case when is_still then least(valence_drop, valence_hold) else valence_drop end
+             and coached.valence_delta <= 1e-9 + case when is_still then least(most, valence_hold) else most end
+             and abs(coached.energy_delta) <= energy_step + 1e-9
+             and abs(coached.tempo_delta_pct) <= tempo_change + 1e-9
+             and abs(track_features.loudness - limits.loudness) <= loudness_step + 1e-9
+             and abs(coached.match_score - expected_score) < 1e-9
+             and matched_share >= match_percentile - 1e-9
+             and coached.improvement_score between 0 and 1
+             and abs(coached.score - (
+                 (1 - improvement_weight) * coached.match_score + improvement_weight * coached.improvement_score
+             )) < 1e-12,
+             false
+         )"
+    )
+}
 
-/// Every coach row that the listener skipped lately.
-const SKIPPED: &str = "
-select coached.* from recommend_all('coach', 50) as coached
-inner join silver.plays on coached.user_id = plays.user_id and coached.track_id = plays.track_id
-inner join (select user_id, max(played_at) as last_at from silver.plays group by user_id) as latest
-    on latest.user_id = plays.user_id
-where plays.is_skipped and plays.played_at >= latest.last_at - interval '30 days'";
+/// Every row of `recommended` that its listener refused: answered `less` to or, where `skips` count, skipped lately.
+fn refused(recommended: &str, skips: bool) -> String {
+    format!(
+        "with caps as (select max(value) as days from gold.coach_policy where name = 'skip_memory'),
+         latest as (select user_id, max(played_at) as last_at from silver.plays group by user_id),
+         happened as (
+             select user_id, track_id, response, responded_at as at from silver.responses
+             union all
+             select user_id, track_id, 'skip', played_at from silver.plays where is_skipped
+         )
+         select recommended.*
+         from ({recommended}) as recommended
+         inner join happened on recommended.user_id = happened.user_id and recommended.track_id = happened.track_id
+         inner join latest on latest.user_id = happened.user_id
+         cross join caps
+         where response = 'less' or ({skips} and response = 'skip' and coalesce(
+             date_part('epoch', happened.at) >= date_part('epoch', last_at) - 86400 * days, true
+         ))"
+    )
+}
+
+async fn assert_none(ctx: &SessionContext, wrong: &str, seed: u64) {
+    let wrong = run(ctx, wrong).await;
+    assert_eq!(
+        wrong.num_rows(),
+        0,
+        "seed {seed}:\n{}",
+        pretty_format_batches(&[wrong]).unwrap()
+    );
+}
 
 #[tokio::test]
 async fn every_cap_holds_for_every_row_of_many_users() {
     let mut rows = 0;
-    for seed in 1..=12 {
+    for seed in 1..=16 {
         let ctx = random_session(seed, 25, 300).await;
-        for wrong in [BROKEN, SKIPPED] {
-            let wrong = run(&ctx, wrong).await;
-            assert_eq!(
-                wrong.num_rows(),
-                0,
-                "seed {seed}:\n{}",
-                pretty_format_batches(&[wrong]).unwrap()
-            );
+        if seed > 4 {
+            draw_policy(&ctx, &mut Random(seed)).await;
         }
+        let (coach, mirror) = ["coach", "mirror"]
+            .map(|mode| format!("select * from recommend_all('{mode}', 50)"))
+            .into();
+        assert_none(&ctx, &broken(&coach, "null"), seed).await;
+        assert_none(&ctx, &refused(&coach, true), seed).await;
+        assert_none(&ctx, &refused(&mirror, false), seed).await;
+        let user = seed % 25;
+        let paced = format!(
+            "select 'user {user}' as user_id, * from recommend('coach', 50, 'user {user}', pace => 0.05)"
+        );
+        assert_none(&ctx, &broken(&paced, "0.05"), seed).await;
         rows += integer(
-            &run(&ctx, "select count(*) from recommend_all('coach', 50)").await,
+            &run(&ctx, &format!("select count(*) from ({coach})")).await,
             0,
             0,
         );
     }
     assert!(rows > 1000, "the caps were tried on {rows} rows only");
+}
+
+#[tokio::test]
+async fn candidates_only_choose() {
+    let ctx = random_session(9, 8, 300).await;
+    for (user, mode) in (0..8).flat_map(|user| [(user, "coach"), (user, "mirror")]) {
+        let free = format!("recommend('{mode}', 50, 'user {user}'");
+        let wanted = format!("(select track_id from {free}) where rank % 3 = 1)");
+        let chosen = run(
+            &ctx,
+            &format!("select * from {free}, candidates => {wanted})"),
+        )
+        .await;
+        let all = run(
+            &ctx,
+            &format!("select * from {free}) where rank % 3 = 1 order by rank"),
+        )
+        .await;
+        assert_eq!(
+            texts(&chosen, "track_id"),
+            texts(&all, "track_id"),
+            "{mode} {user}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -184,6 +306,7 @@ async fn answers_slow_the_coach_down() {
     assert!((highest(&[("skip", "far0")]).await - 0.05).abs() < 1e-6);
     assert!(highest(&[("skip", "far0"), ("skip", "far1")]).await <= 0.03);
     assert!(highest(&[("stay", "far0")]).await <= 0.03);
+    assert!(highest(&[("stay", "far0"), ("skip", "far1")]).await <= 0.03);
     assert!((highest(&[("skip", "far0"), ("play", "v12")]).await - 0.10).abs() < 1e-6);
     // A skipped track itself is not offered again; the others of the ladder are.
     assert!((highest(&[("less", "v20"), ("play", "v12")]).await - 0.09).abs() < 1e-6);

@@ -160,3 +160,75 @@ async fn a_listener_without_known_features_gets_nothing() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_play_without_a_time_weighs_nothing() {
+    let ctx = ladder().await;
+    let profile = "select feature, typical from listening_profile() order by feature";
+    let before = run(&ctx, profile).await;
+    let undated = format!(
+        "insert into silver.plays values ('anna', 'far0', null, 1, 'morning', true, false, {})",
+        text([0.1, 0.05, -30.0, 0.9, 0.9, 0.9, 0.9, 0.40, 60.0])
+    );
+    run(&ctx, &undated).await;
+    assert_eq!(run(&ctx, profile).await, before);
+}
+
+#[tokio::test]
+async fn a_play_of_nobody_is_nobodys() {
+    let ctx = ladder().await;
+    let before = run(&ctx, "select * from recommend('mirror')").await;
+    run(
+        &ctx,
+        "insert into silver.plays select null, track_id, played_at, weekday, daypart, is_completed, is_skipped, \
+         danceability, energy, loudness, speechiness, acousticness, instrumentalness, liveness, valence, tempo \
+         from silver.plays",
+    )
+    .await;
+    assert_eq!(run(&ctx, "select * from recommend('mirror')").await, before);
+}
+
+#[tokio::test]
+async fn an_id_appears_once_under_whatever_title() {
+    let ctx = ladder().await;
+    run(
+        &ctx,
+        "insert into silver.tracks values ('v10', 'Another title', 'Artist 10')",
+    )
+    .await;
+    let mirror = run(&ctx, "select * from recommend('mirror', 3)").await;
+    assert_eq!(texts(&mirror, "track_id"), ["v10", "v11", "v09"]);
+}
+
+#[tokio::test]
+async fn an_artist_that_only_plays_name_is_known_too() {
+    let ctx = ladder().await;
+    let mirror = run(
+        &ctx,
+        "with heard as (select *, 'ARTIST 11' as artist from silver.plays),
+         few as (
+             select t.track_name, t.artist, f.*
+             from silver.tracks as t inner join silver.track_features as f on t.track_id = f.track_id
+             where f.track_id > 'v10'
+         )
+         select * from recommend('mirror', 1, plays => heard, tracks => few, new_artists_only => true)",
+    )
+    .await;
+    assert_eq!(texts(&mirror, "artist"), ["Artist 12"]);
+}
+
+#[tokio::test]
+async fn flags_may_be_numbers() {
+    let ctx = ladder().await;
+    let as_given = run(&ctx, "select * from recommend('coach')").await;
+    let as_numbers = run(
+        &ctx,
+        &format!(
+            "with heard as (select user_id, track_id, played_at, cast(is_completed as int) as is_completed,
+             cast(is_skipped as int) as is_skipped, {FEATURES} from silver.plays)
+             select * from recommend('coach', plays => heard)"
+        ),
+    )
+    .await;
+    assert_eq!(as_given, as_numbers);
+}

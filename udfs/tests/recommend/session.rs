@@ -61,7 +61,7 @@ impl Random {
     }
 }
 
-/// Many random tracks and users with their own tastes.
+/// Many random tracks and users with their own tastes and answers; some plays and answers have no time.
 pub(crate) async fn random_session(seed: u64, users: u32, tracks: u32) -> SessionContext {
     let mut random = Random(seed);
     let ctx = session().await;
@@ -107,7 +107,70 @@ pub(crate) async fn random_session(seed: u64, users: u32, tracks: u32) -> Sessio
     )
     .await;
     add_plays(&ctx, &plays).await;
+    let undated = format!(
+        "insert into silver.plays select user_id, track_id, null, weekday, daypart, is_completed, is_skipped, {FEATURES}
+         from silver.plays where md5(concat(user_id, track_id)) < '08'"
+    );
+    run(&ctx, &undated).await;
+    add_answers(&ctx, &mut random, users, tracks).await;
     ctx
+}
+
+async fn add_answers(ctx: &SessionContext, random: &mut Random, users: u32, tracks: u32) {
+    let mut answers = vec![];
+    for user in 0..users {
+        for _ in 0..random.below(6) {
+            let mode = ["coach", "coach", "mirror"][random.below(3) as usize];
+            let response =
+                ["skip", "skip", "play", "like", "stay", "less"][random.below(6) as usize];
+            let hour = 24 * 90 + random.below(24 * 40);
+            let at = match random.below(10) {
+                0 => "null".to_owned(),
+                _ => format!("timestamp '2024-01-01 12:00:00' + interval '{hour} hours'"),
+            };
+            let track = random.below(tracks);
+            answers.push(format!(
+                "('user {user}', 't{track}', '{mode}', '{response}', {at})"
+            ));
+        }
+    }
+    let answers = answers.join(", ");
+    run(
+        ctx,
+        &format!("insert into silver.responses values {answers}"),
+    )
+    .await;
+}
+
+/// Replaces the policy by one that is drawn at random, each cap from a few values.
+pub(crate) async fn draw_policy(ctx: &SessionContext, random: &mut Random) {
+    let choices: [&[f64]; 12] = [
+        &[0.05, 0.10, 0.30],
+        &[0.05],
+        &[0.08, 0.15, 0.40],
+        &[0.0, 0.02, 0.05],
+        &[0.0, 0.01, 0.03],
+        &[0.05, 0.15, 0.30],
+        &[5.0, 12.0, 30.0],
+        &[1.0, 4.0, 20.0],
+        &[0.0, 0.4, 0.8],
+        &[0.0, 0.4, 1.0],
+        &[0.0, 30.0, 1000.0],
+        &[0.0, 7.0, 30.0],
+    ];
+    let caps: Vec<String> = POLICY
+        .iter()
+        .zip(choices)
+        .map(|((name, _), values)| {
+            let at = random.below(u32::try_from(values.len()).expect("few values"));
+            format!("('{name}', {:?})", values[at as usize])
+        })
+        .collect();
+    let sql = format!(
+        "create or replace table gold.coach_policy as select column1 as name, column2 as value from (values {})",
+        caps.join(", ")
+    );
+    run(ctx, &sql).await;
 }
 
 /// What the listener of the ladder plays.

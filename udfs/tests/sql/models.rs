@@ -5,10 +5,10 @@ use std::sync::Arc;
 use datafusion::prelude::SessionContext;
 use moodlake_udfs::{ModelKind, ModelSource, register_all};
 
-use crate::{assert_refused, genre, modes, mood, one, rows, rows_in};
+use crate::{assert_refused, genre, model, modes, mood, one, rows, rows_in};
 
 #[tokio::test]
-async fn the_documented_examples_hold() {
+async fn known_rows_have_known_answers() {
     assert_eq!(one("select kmeans_assign('modes', 0.9, 0.8)").await, "1");
     assert_eq!(
         one("select round(kmeans_distance('modes', 0.9, 0.8), 3)").await,
@@ -43,6 +43,45 @@ async fn a_probability_is_of_the_class_asked_for() {
     assert_eq!(
         rows(predicted).await,
         ["ambient true 1.0", "pop true 1.0", "metal true 1.0"]
+    );
+}
+
+#[tokio::test]
+async fn a_class_may_be_left_out_when_arguments_have_names() {
+    for (call, expected) in [
+        ("model => 'mood', features => s", "0.832"),
+        ("model => 'mood', class => 'sad', features => s", "0.168"),
+        ("features => s, class => null, model => 'mood'", "0.832"),
+        ("'mood', features => s", "0.832"),
+        ("'mood', 'sad', s", "0.168"),
+        ("'mood', null, s", "0.832"),
+    ] {
+        let sql = format!(
+            "select round(ml_predict_proba({call}), 3) from (select named_struct('energy', 0.1, 'valence', 0.9) as s)"
+        );
+        assert_eq!(one(&sql).await, expected, "{call}");
+    }
+}
+
+#[tokio::test]
+async fn a_model_without_rows_answers_null_and_knows_its_features() {
+    let waiting = model("waiting", ModelKind::Untrained);
+    let ctx = SessionContext::new();
+    let models = Arc::new(ModelSource::try_from(vec![waiting]).unwrap());
+    register_all(&ctx, &models).unwrap();
+    let sql = "select kmeans_assign('waiting', v, 0.5) is null and kmeans_distance('waiting', v, 0.5) is null
+            and ml_predict('waiting', v, 0.5) is null and ml_predict_proba('waiting', v, 0.5) is null
+            and ml_predict_proba('waiting', 'happy', v, 0.5) is null
+            and shap_values('waiting', 'happy', null, null, v, 0.5) is null
+        from (values (0.9), (null)) as t(v)";
+    assert_eq!(rows_in(&ctx, sql).await, ["true", "true"]);
+    let explained = "select * from shap_explain(model => 'waiting', input => (select 1 as valence, 2 as energy))";
+    assert!(rows_in(&ctx, explained).await.is_empty());
+    let wrong = ctx.sql("select ml_predict('waiting', 0.5)").await;
+    let message = wrong.unwrap_err().to_string();
+    assert!(
+        message.contains("model 'waiting' needs 2 features, got 1; in order: valence, energy"),
+        "{message}"
     );
 }
 

@@ -1,6 +1,6 @@
 //! `pearson` and `pearson_test`.
 
-use crate::{assert_refused, one, rows};
+use crate::{assert_refused, one, rows, rows_in, session};
 
 const FOUR: &str = "(values (1, 2.0), (2, 1.0), (3, 4.0), (4, 3.0)) as t(x, y)";
 
@@ -29,6 +29,44 @@ async fn names_may_be_given() {
     );
     let positional = format!("select round(pearson_test(x, y, 0.5)['ci_high'], 4) from {FOUR}");
     assert_eq!(one(&sql).await, one(&positional).await);
+}
+
+#[tokio::test]
+async fn the_confidence_may_be_a_parameter() {
+    let ctx = session();
+    let prepare = format!(
+        "prepare test(double) as select round(pearson_test(x, y, $1)['ci_high'], 4) as high from {FOUR}"
+    );
+    rows_in(&ctx, &prepare).await;
+    let literal =
+        format!("select round(pearson_test(x, y, 0.5)['ci_high'], 4) as high from {FOUR}");
+    assert_eq!(
+        rows_in(&ctx, "execute test(0.5)").await,
+        rows(&literal).await
+    );
+    let message = ctx
+        .sql("execute test(95)")
+        .await
+        .unwrap()
+        .collect()
+        .await
+        .unwrap_err();
+    assert!(
+        message
+            .to_string()
+            .contains("confidence must lie between 0 and 1, got 95"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn squares_that_no_double_holds_are_null() {
+    for unit in ["1e200", "1e-200"] {
+        let sql = format!(
+            "select pearson(x * {unit}, y) is null, pearson_test(x * {unit}, y) is null from {FOUR}"
+        );
+        assert_eq!(one(&sql).await, "true true", "{unit}");
+    }
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use datafusion::{
     arrow::{array::AsArray, datatypes::Int64Type},
     config::Dialect,
+    physical_plan::displayable,
     sql::parser::Statement,
 };
 use moodlake_udfs::expand_inputs;
@@ -229,4 +230,21 @@ async fn an_input_with_the_same_name_twice_is_refused() {
         "shap_explain: the input has two columns 'energy', rename one",
     )
     .await;
+}
+
+#[tokio::test]
+async fn only_rows_within_the_limit_are_explained() {
+    let sql = format!(
+        "select feature, contribution from shap_explain('mood', (select * from {TRACKS} order by track_id limit 1))"
+    );
+    let plan = session()
+        .sql(&sql)
+        .await
+        .unwrap()
+        .create_physical_plan()
+        .await
+        .unwrap();
+    let text = displayable(plan.as_ref()).indent(true).to_string();
+    let (explained, limited) = (text.find("shap_values"), text.find("SortExec"));
+    assert!(explained.is_some() && explained < limited, "{text}");
 }

@@ -33,9 +33,8 @@ pub(super) fn facts(call: &Call, mode: Mode) -> Vec<Fact> {
         });
     }
     if call.new_artists_only {
-        let heard = |column| {
-            format!("array_agg(distinct {column}) filter (where {column} is not null)")
-        };
+        let heard =
+            |column| format!("array_agg(distinct {column}) filter (where {column} is not null)");
         facts.push(Fact {
             name: "heard_tracks",
             aggregate: heard("track_id"),
