@@ -29,6 +29,7 @@ use crate::{
     lake::{self, CATALOG, DEFAULT_SCHEMA, Lake, StatementCatalog},
     models::store::Models,
     sources,
+    statement::parse_view,
 };
 
 /// Where an engine keeps its tables, and which files its statements may read.
@@ -87,9 +88,11 @@ impl Engine {
     }
 
     /// A session over the lake as it is now, for plans that were made elsewhere.
-    #[must_use]
-    pub fn session_state(&self) -> SessionState {
-        self.scope_of(self.known_models()).state
+    ///
+    /// # Errors
+    /// When a session refuses a function.
+    pub fn session_state(&self) -> Result<SessionState> {
+        Ok(self.scope_of(self.known_models())?.state)
     }
 
     pub(crate) fn lake(&self) -> &Lake {
@@ -98,11 +101,11 @@ impl Engine {
 
     /// The view of one statement: newest models, and a catalogue that takes each table's newest version once.
     pub(crate) async fn scope(&self) -> Result<Scope> {
-        Ok(self.scope_of(self.newest_models().boxed().await?))
+        self.scope_of(self.newest_models().boxed().await?)
     }
 
     /// A scope without models, for reading the registry itself.
-    pub(crate) fn bare_scope(&self) -> Scope {
+    pub(crate) fn bare_scope(&self) -> Result<Scope> {
         self.scope_of(Arc::default())
     }
 
@@ -118,24 +121,31 @@ impl Engine {
             .unwrap_or_else(PoisonError::into_inner) = models;
     }
 
-    fn scope_of(&self, models: Arc<Models>) -> Scope {
-        let base = models
-            .session
-            .get_or_init(|| Arc::new(self.base_session(&models.source)));
-        let base = Arc::clone(base);
-        let catalog = StatementCatalog::new(Arc::clone(&self.0.lake), base, models.objects.clone());
+    fn scope_of(&self, models: Arc<Models>) -> Result<Scope> {
+        let base = match models.session.get() {
+            Some(known) => Arc::clone(known),
+            None => {
+                let made = Arc::new(self.base_session(&models.source)?);
+                Arc::clone(models.session.get_or_init(|| made))
+            }
+        };
+        let catalog = StatementCatalog::new(
+            Arc::clone(&self.0.lake),
+            base,
+            models.objects.clone(),
+            parse_view,
+        );
         let state = catalog.session();
-        Scope {
+        Ok(Scope {
             catalog,
             models,
             state,
-        }
+        })
     }
 
     /// A session with every function, and without a catalogue.
-    fn base_session(&self, models: &Arc<ModelSource>) -> SessionState {
+    fn base_session(&self, models: &Arc<ModelSource>) -> Result<SessionState> {
         let mut config = SessionConfig::new()
-            .with_information_schema(true)
             .with_create_default_catalog_and_schema(false)
             .with_default_catalog_and_schema(CATALOG, DEFAULT_SCHEMA);
         let options = config.options_mut();
@@ -148,10 +158,9 @@ impl Engine {
             .with_query_planner(Arc::new(LakePlanner::new()))
             .build();
         let ctx = session_context(state);
-        // Neither can fail: a fresh session refuses no function.
-        let _ = moodlake_udfs::register_all(&ctx, models);
+        moodlake_udfs::register_all(&ctx, models)?;
         sources::register(&ctx, &self.0.files);
-        ctx.state()
+        Ok(ctx.state())
     }
 }
 

@@ -6,6 +6,8 @@ use arrow::error::ArrowError;
 use datafusion::common::DataFusionError;
 use tonic::{Code, Status};
 
+use crate::{lake::CATALOG, wording::plain};
+
 /// What can go wrong outside the functions crate, one variant per cause.
 ///
 /// `Display` is what users read: it names the thing, the fault and the remedy, without a trace.
@@ -21,7 +23,7 @@ pub enum Error {
     #[error("{0}")]
     Lake(String),
     /// A file could not be read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {}", path.display(), plain(source))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -46,9 +48,6 @@ pub enum Error {
     /// Another writer was faster; the statement can be tried again.
     #[error("{0}")]
     Conflict(String),
-    /// A limit on memory, time or size was reached.
-    #[error("{0}")]
-    Resources(String),
     /// What a remote server answered.
     #[error("{message}")]
     Remote {
@@ -80,9 +79,9 @@ impl Error {
             }
             Self::Unsupported(_) => Code::Unimplemented,
             Self::Conflict(_) => Code::Aborted,
-            Self::Resources(_) => Code::ResourceExhausted,
             Self::Remote { code, .. } => *code,
-            Self::Arrow(_) | Self::Lake(_) | Self::Io { .. } | Self::Internal(_) => Code::Internal,
+            Self::Arrow(error) => arrow_code(error),
+            Self::Lake(_) | Self::Io { .. } | Self::Internal(_) => Code::Internal,
         }
     }
 }
@@ -109,10 +108,19 @@ fn datafusion_code(error: &DataFusionError) -> Code {
             .map_or(Code::Internal, Error::code),
         DataFusionError::ResourcesExhausted(_) => Code::ResourceExhausted,
         DataFusionError::NotImplemented(_) => Code::Unimplemented,
+        DataFusionError::ArrowError(error, _) => arrow_code(error),
         DataFusionError::Internal(_)
         | DataFusionError::IoError(_)
         | DataFusionError::ObjectStore(_)
         | DataFusionError::ParquetError(_) => Code::Internal,
+        _ => Code::InvalidArgument,
+    }
+}
+
+/// Values that cannot be computed or cast are the caller's; the machine's faults are ours.
+fn arrow_code(error: &ArrowError) -> Code {
+    match error {
+        ArrowError::IoError(..) | ArrowError::MemoryError(_) => Code::Internal,
         _ => Code::InvalidArgument,
     }
 }
@@ -128,13 +136,42 @@ fn readable(error: &DataFusionError) -> String {
             errors.iter().map(readable).collect::<Vec<_>>().join("; ")
         }
         root => {
-            let message = root.message().trim().to_string();
-            match message.find("\n\nbacktrace:") {
-                Some(end) => message[..end].to_string(),
-                None => message,
-            }
+            let message = root.message();
+            missing_table(&message).unwrap_or_else(|| one_line(without_trace(&message)))
         }
     }
+}
+
+/// A message without the stack trace that some crates put behind it.
+pub(crate) fn without_trace(message: &str) -> &str {
+    let end = ["\n\nbacktrace:", "\n   0:"]
+        .iter()
+        .filter_map(|trace| message.find(trace))
+        .min();
+    message[..end.unwrap_or(message.len())].trim()
+}
+
+fn one_line(message: &str) -> String {
+    message.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// DataFusion says that a table is missing under the name that it was looked up by, which is not how it was asked for.
+fn missing_table(message: &str) -> Option<String> {
+    let name = message
+        .trim()
+        .strip_prefix("table '")?
+        .strip_suffix("' not found")?;
+    let name = name.split("@v").next().unwrap_or(name);
+    let name = name
+        .strip_prefix(CATALOG)
+        .and_then(|name| name.strip_prefix('.'))
+        .unwrap_or(name);
+    let schema = name.split_once('.').map(|(schema, _)| schema);
+    let remedy = match schema {
+        Some("bronze" | "silver" | "ml" | "gold") => "; `moodlake build` makes the tables of sql/",
+        _ => "",
+    };
+    Some(format!("table '{name}' not found{remedy}"))
 }
 
 fn first_line(message: &str) -> &str {
@@ -150,7 +187,35 @@ mod tests {
         let error = Error::from(DataFusionError::Plan("table 'gold.x' not found".into()));
         let status = Status::from(error);
         assert_eq!(status.code(), Code::InvalidArgument);
-        assert_eq!(status.message(), "table 'gold.x' not found");
+        assert_eq!(
+            status.message(),
+            "table 'gold.x' not found; `moodlake build` makes the tables of sql/"
+        );
+    }
+
+    #[test]
+    fn a_missing_table_is_called_as_it_was_asked_for() {
+        for (looked_up, told) in [
+            (
+                "moodlake.gold.x@v3",
+                "table 'gold.x' not found; `moodlake build` makes the tables of sql/",
+            ),
+            ("moodlake.scratch.x", "table 'scratch.x' not found"),
+        ] {
+            let message = format!("table '{looked_up}' not found");
+            assert_eq!(missing_table(&message).as_deref(), Some(told));
+        }
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_cast_is_the_callers_fault() {
+        let cast = ArrowError::CastError("cannot cast 'x' to Int32".into());
+        assert_eq!(
+            Status::from(Error::from(cast)).code(),
+            Code::InvalidArgument
+        );
+        let disk = ArrowError::MemoryError("none left".into());
+        assert_eq!(Status::from(Error::from(disk)).code(), Code::Internal);
     }
 
     #[test]

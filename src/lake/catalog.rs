@@ -3,16 +3,20 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
 };
 
 use async_trait::async_trait;
 use datafusion::{
-    catalog::{CatalogProvider, CatalogProviderList, MemTable, SchemaProvider, TableProvider},
-    common::{Result as DataFusionResult, plan_err},
+    catalog::{
+        CatalogProvider, CatalogProviderList, MemTable, SchemaProvider, TableProvider,
+        information_schema::{INFORMATION_SCHEMA, InformationSchemaProvider},
+    },
+    common::{Result as DataFusionResult, internal_err, plan_err},
     datasource::ViewTable,
     execution::SessionState,
-    logical_expr::TableType,
+    logical_expr::{DdlStatement, LogicalPlan, TableType},
+    sql::parser::Statement,
 };
 use futures::{FutureExt, future::BoxFuture};
 
@@ -20,13 +24,18 @@ use super::{
     CATALOG, Lake, SCHEMAS, TableName, scan,
     snapshot::Snapshot,
     system_tables::{self, Object},
+    target::Target,
+    views,
 };
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A table name may carry the version to read: `plays@v3` (written by the statement room for `VERSION AS OF`).
 const VERSION_MARK: &str = "@v";
 /// Views may name views, but not forever.
 const VIEW_DEPTH: usize = 16;
+
+/// Reads the text of a CREATE VIEW: the lake itself parses no statements.
+pub type ViewParser = fn(&str) -> Result<Statement>;
 
 /// The catalogue of one statement.
 #[derive(Debug)]
@@ -36,20 +45,36 @@ pub struct StatementCatalog {
     base: Arc<SessionState>,
     /// Models, which the lake does not know, as rows of `system.tables`.
     models: Vec<Object>,
+    parse_view: ViewParser,
+    /// What the statement writes to, as everything in it sees it.
+    target: OnceLock<Pinned>,
     seen: Mutex<HashMap<String, Arc<dyn TableProvider>>>,
     states: Mutex<BTreeMap<String, String>>,
     depth: usize,
     this: Weak<Self>,
 }
 
+#[derive(Debug, Clone)]
+struct Pinned {
+    snapshot: Arc<Snapshot>,
+    accepts_nulls: bool,
+}
+
 impl StatementCatalog {
     /// A catalogue for one statement.
     #[must_use]
-    pub fn new(lake: Arc<Lake>, base: Arc<SessionState>, models: Vec<Object>) -> Arc<Self> {
+    pub fn new(
+        lake: Arc<Lake>,
+        base: Arc<SessionState>,
+        models: Vec<Object>,
+        parse_view: ViewParser,
+    ) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             lake,
             base,
             models,
+            parse_view,
+            target: OnceLock::new(),
             seen: Mutex::default(),
             states: Mutex::default(),
             depth: 0,
@@ -61,7 +86,10 @@ impl StatementCatalog {
     #[must_use]
     pub fn session(&self) -> SessionState {
         let mut state = self.base.as_ref().clone();
-        state.register_catalog_list(Arc::new(CatalogList(self.this.upgrade())));
+        state.register_catalog_list(Arc::new(CatalogList {
+            catalog: self.this.upgrade(),
+            is_tolerant: false,
+        }));
         state.mark_start_execution();
         state
     }
@@ -84,19 +112,16 @@ impl StatementCatalog {
         Ok(())
     }
 
-    /// Shows a table's columns as nullable to this statement: a NULL must reach the lake, which names the column and
-    /// the row, and not fail before.
-    ///
-    /// # Errors
-    /// Those of opening the table.
-    pub async fn accept_nulls(&self, name: &TableName) -> Result<()> {
-        if let Some(snapshot) = self.lake.latest(name).await? {
-            self.record(&snapshot);
-            let provider = scan::provider_accepting_nulls(snapshot);
-            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            seen.insert(name.to_string(), provider);
+    /// Shows the table that the statement writes to as it was taken, before anything is planned. For an INSERT its
+    /// columns accept NULL: one must reach the lake, which names the column and the row, and not fail before.
+    pub fn pin_target(&self, target: &Target, accepts_nulls: bool) {
+        if let Some(snapshot) = target.base.clone() {
+            // A statement has one target.
+            let _ = self.target.set(Pinned {
+                snapshot,
+                accepts_nulls,
+            });
         }
-        Ok(())
     }
 
     async fn provider(&self, schema: &str, table: &str) -> Result<Option<Arc<dyn TableProvider>>> {
@@ -140,12 +165,25 @@ impl StatementCatalog {
         let Ok(name) = TableName::new(schema, table) else {
             return Ok(None);
         };
+        if let Some(pinned) = self
+            .target
+            .get()
+            .filter(|pinned| pinned.snapshot.name == name)
+        {
+            self.record(&pinned.snapshot);
+            let provider = scan::provider(Arc::clone(&pinned.snapshot)).await?;
+            return Ok(Some(if pinned.accepts_nulls {
+                scan::accepting_nulls(provider)
+            } else {
+                provider
+            }));
+        }
         if let Some(snapshot) = self.lake.latest(&name).await? {
             self.record(&snapshot);
             return Ok(Some(scan::provider(snapshot).await?));
         }
         match self.lake.view(&name)? {
-            Some(query) => Ok(Some(self.plan_view(&name, query).await?)),
+            Some(statement) => Ok(Some(self.plan_view(&name, statement).await?)),
             None => Ok(None),
         }
     }
@@ -158,8 +196,12 @@ impl StatementCatalog {
     async fn plan_view(
         &self,
         name: &TableName,
-        query: String,
+        statement: String,
     ) -> DataFusionResult<Arc<dyn TableProvider>> {
+        self.states
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name.to_string(), views::state(&statement));
         if self.depth >= VIEW_DEPTH {
             return plan_err!(
                 "view '{name}' names itself, or views are nested more than {VIEW_DEPTH} deep"
@@ -168,7 +210,9 @@ impl StatementCatalog {
         let nested = Arc::new_cyclic(|this| Self {
             lake: Arc::clone(&self.lake),
             base: Arc::clone(&self.base),
-            models: Vec::new(),
+            models: self.models.clone(),
+            parse_view: self.parse_view,
+            target: self.target.clone(),
             seen: Mutex::new(
                 self.seen
                     .lock()
@@ -179,8 +223,14 @@ impl StatementCatalog {
             depth: self.depth + 1,
             this: this.clone(),
         });
-        let plan = Box::pin(nested.session().create_logical_plan(&query)).await;
-        let plan = plan.map_err(|error| error.context(format!("in view '{name}'")))?;
+        let broken = |error: Error| Error::Input(format!("view '{name}': {error}"));
+        let parsed = (self.parse_view)(&statement).map_err(broken)?;
+        let plan = Box::pin(nested.session().statement_to_plan(parsed)).await;
+        let LogicalPlan::Ddl(DdlStatement::CreateView(view)) =
+            plan.map_err(|error| broken(error.into()))?
+        else {
+            return internal_err!("view '{name}' was planned as something else");
+        };
         self.states
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -194,7 +244,8 @@ impl StatementCatalog {
         {
             seen.entry(key).or_insert(provider);
         }
-        Ok(Arc::new(ViewTable::new(plan, Some(query))))
+        let plan = Arc::unwrap_or_clone(view.input);
+        Ok(Arc::new(ViewTable::new(plan, Some(statement))))
     }
 }
 
@@ -211,7 +262,11 @@ pub(crate) fn versioned(table: &str, version: u64) -> String {
 
 /// The list with the one catalogue. It keeps the statement's catalogue alive as long as its sessions live.
 #[derive(Debug)]
-struct CatalogList(Option<Arc<StatementCatalog>>);
+struct CatalogList {
+    catalog: Option<Arc<StatementCatalog>>,
+    /// For `information_schema`: what cannot be read is left out of its lists.
+    is_tolerant: bool,
+}
 
 impl CatalogProviderList for CatalogList {
     fn register_catalog(
@@ -227,26 +282,43 @@ impl CatalogProviderList for CatalogList {
     }
 
     fn catalog(&self, name: &str) -> Option<Arc<dyn CatalogProvider>> {
-        let catalog = self.0.clone().filter(|_| name == CATALOG)?;
-        Some(Arc::new(Catalog(catalog)))
+        let catalog = self.catalog.clone().filter(|_| name == CATALOG)?;
+        Some(Arc::new(Catalog {
+            catalog,
+            is_tolerant: self.is_tolerant,
+        }))
     }
 }
 
 #[derive(Debug)]
-struct Catalog(Arc<StatementCatalog>);
+struct Catalog {
+    catalog: Arc<StatementCatalog>,
+    is_tolerant: bool,
+}
 
 impl CatalogProvider for Catalog {
     fn schema_names(&self) -> Vec<String> {
-        self.0
+        self.catalog
             .lake
             .schemas()
             .unwrap_or_else(|_| SCHEMAS.map(str::to_string).to_vec())
     }
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        if name == INFORMATION_SCHEMA {
+            let catalogs = CatalogList {
+                catalog: Some(Arc::clone(&self.catalog)),
+                is_tolerant: true,
+            };
+            let functions = self.catalog.base.table_functions().clone();
+            return Some(Arc::new(
+                InformationSchemaProvider::new(Arc::new(catalogs)).with_table_functions(functions),
+            ));
+        }
         Some(Arc::new(LakeSchema {
-            catalog: Arc::clone(&self.0),
+            catalog: Arc::clone(&self.catalog),
             name: name.to_string(),
+            is_tolerant: self.is_tolerant,
         }))
     }
 }
@@ -255,6 +327,7 @@ impl CatalogProvider for Catalog {
 struct LakeSchema {
     catalog: Arc<StatementCatalog>,
     name: String,
+    is_tolerant: bool,
 }
 
 type Found = DataFusionResult<Option<Arc<dyn TableProvider>>>;
@@ -266,7 +339,17 @@ impl LakeSchema {
             self.name.clone(),
             table.to_string(),
         );
-        async move { Ok(catalog.provider(&schema, &table).await?) }.boxed()
+        let is_tolerant = self.is_tolerant;
+        async move {
+            match catalog.provider(&schema, &table).await {
+                Err(error) if is_tolerant => {
+                    tracing::debug!(schema, table, "left out of information_schema: {error}");
+                    Ok(None)
+                }
+                found => Ok(found?),
+            }
+        }
+        .boxed()
     }
 }
 

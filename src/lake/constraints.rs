@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::{
     array::{Array, RecordBatch},
+    datatypes::SchemaRef,
     util::display::{ArrayFormatter, FormatOptions},
 };
 use datafusion::{
@@ -17,6 +18,9 @@ use futures::StreamExt;
 
 use super::{TableName, lake_error, snapshot::Snapshot};
 use crate::error::{Error, Result};
+
+/// What a `CHECK`'s name follows in a table's configuration.
+const CHECK_PREFIX: &str = "delta.constraints.";
 
 /// Values longer than this are cut in messages.
 const SHOWN_VALUE_CHARS: usize = 60;
@@ -35,10 +39,16 @@ struct Check {
 }
 
 impl Constraints {
-    pub(super) fn of(snapshot: &Snapshot, state: &SessionState) -> Result<Self> {
-        let schema = snapshot.schema();
-        let fields = schema.fields().iter();
-        let not_null = fields
+    /// The constraints of a table, for rows of this schema: the table's columns, in its order.
+    pub(super) fn of(
+        snapshot: &Snapshot,
+        schema: &SchemaRef,
+        state: &SessionState,
+    ) -> Result<Self> {
+        let not_null = snapshot
+            .schema()
+            .fields()
+            .iter()
             .filter(|field| !field.is_nullable())
             .map(|field| field.name().clone());
         let table_state = snapshot.table.snapshot();
@@ -48,7 +58,7 @@ impl Constraints {
             .metadata()
             .configuration()
             .iter()
-            .filter_map(|(key, sql)| Some((key.strip_prefix("delta.constraints.")?, sql)))
+            .filter_map(|(key, sql)| Some((key.strip_prefix(CHECK_PREFIX)?, sql)))
             .map(|(name, sql)| {
                 let expression = state.create_logical_expr(sql, &df_schema)?;
                 let expression = state.create_physical_expr(expression, &df_schema)?;
@@ -120,6 +130,18 @@ impl Constraints {
     }
 }
 
+/// Where a table's configuration keeps a `CHECK`.
+pub(super) fn key(name: &str) -> String {
+    format!("{CHECK_PREFIX}{name}")
+}
+
+/// Whether the table has any `CHECK`.
+pub(super) fn has_checks(snapshot: &Snapshot) -> bool {
+    let is_check = |key: &String| key.starts_with(CHECK_PREFIX);
+    let state = snapshot.table.snapshot();
+    state.is_ok_and(|state| state.metadata().configuration().keys().any(is_check))
+}
+
 /// The table's constraints as messages name them.
 pub(super) fn names(snapshot: &Snapshot) -> Vec<String> {
     let required = snapshot
@@ -135,7 +157,7 @@ pub(super) fn names(snapshot: &Snapshot) -> Vec<String> {
         names.extend(checks.filter_map(|(key, sql)| {
             Some(format!(
                 "constraint '{}' ({sql})",
-                key.strip_prefix("delta.constraints.")?
+                key.strip_prefix(CHECK_PREFIX)?
             ))
         }));
     }

@@ -27,8 +27,17 @@ pub struct CommitNote {
     pub reads: BTreeMap<String, String>,
 }
 
+/// The version that a commit may follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Base {
+    /// Only the one that the statement was planned on.
+    Pinned,
+    /// The newest: the commit does not depend on what is there.
+    Newest,
+}
+
 impl CommitNote {
-    pub(super) fn properties(&self) -> CommitProperties {
+    pub(super) fn properties(&self, base: Base) -> CommitProperties {
         let reads = self
             .reads
             .iter()
@@ -37,9 +46,14 @@ impl CommitNote {
         if let Some(statement) = &self.statement {
             metadata.push((STATEMENT_KEY.to_string(), Value::from(statement.clone())));
         }
-        CommitProperties::default()
+        let properties = CommitProperties::default()
             .with_metadata(metadata)
-            .with_cleanup_expired_logs(Some(false))
+            .with_cleanup_expired_logs(Some(false));
+        match base {
+            // Without retries a commit after another's fails.
+            Base::Pinned => properties.with_max_retries(0),
+            Base::Newest => properties,
+        }
     }
 
     fn of(commit: &CommitInfo) -> Option<Self> {

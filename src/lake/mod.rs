@@ -4,11 +4,15 @@
 //! Nothing here parses SQL statements or knows the pipeline.
 
 mod catalog;
+mod columns;
 mod constraints;
 mod history;
+mod merge;
+mod rows;
 mod scan;
 mod snapshot;
 mod system_tables;
+mod target;
 mod views;
 mod write;
 
@@ -27,11 +31,13 @@ use deltalake::{
 };
 use url::Url;
 
-pub use catalog::StatementCatalog;
 pub(crate) use catalog::versioned;
+pub use catalog::{StatementCatalog, ViewParser};
 pub use history::CommitNote;
+pub(crate) use merge::has_subquery;
+pub(crate) use rows::one_shot_plan;
 pub use system_tables::Object;
-pub(crate) use write::one_shot_plan;
+pub use target::Target;
 pub use write::{Disposition, NewTable};
 
 use crate::error::{Error, Result};
@@ -156,14 +162,14 @@ impl Lake {
             return Ok(Vec::new());
         }
         let mut names = folder_names(&folder)?;
-        names.retain(|name| folder.join(name).join("_delta_log").is_dir());
+        names.retain(|name| has_commits(&folder.join(name)));
         Ok(names)
     }
 
     /// Whether a table of this name exists.
     #[must_use]
     pub fn has_table(&self, name: &TableName) -> bool {
-        self.folder(name).join("_delta_log").is_dir()
+        has_commits(&self.folder(name))
     }
 
     /// The newest state of a table: a text that changes with its content.
@@ -262,6 +268,26 @@ fn folder_names(folder: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// Whether a table's folder has a log with a commit in it: one that was broken off in its first commit has not.
+fn has_commits(folder: &Path) -> bool {
+    let is_commit = |file: &str| {
+        let version = file.strip_suffix(".json").unwrap_or_default();
+        let is_version = !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_digit());
+        is_version || (file.contains(".checkpoint") && file.ends_with(".parquet"))
+    };
+    std::fs::read_dir(folder.join("_delta_log"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .any(|entry| entry.file_name().to_str().is_some_and(is_commit))
+}
+
+fn conflict(name: &TableName) -> Error {
+    Error::Conflict(format!(
+        "{name}: another writer changed the table at the same time; run the statement again"
+    ))
+}
+
 /// delta-rs' error in our words: conflicts apart, so that a statement can be tried again.
 fn lake_error(name: &TableName, error: DeltaTableError) -> Error {
     match error {
@@ -270,9 +296,7 @@ fn lake_error(name: &TableName, error: DeltaTableError) -> Error {
                 TransactionError::CommitConflict(_)
                 | TransactionError::VersionAlreadyExists(_)
                 | TransactionError::MaxCommitAttempts(_),
-        } => Error::Conflict(format!(
-            "{name}: another writer changed the table at the same time; run the statement again"
-        )),
+        } => conflict(name),
         DeltaTableError::Arrow { source } => Error::Arrow(source),
         DeltaTableError::InvalidData { message } => Error::Constraint(format!("{name}: {message}")),
         other => Error::Lake(format!("{name}: {other}")),

@@ -57,15 +57,50 @@ pub(super) async fn provider(snapshot: Arc<Snapshot>) -> Result<Arc<dyn TablePro
     Ok(Arc::new(SnapshotScan { snapshot, schema }))
 }
 
-/// A provider for the target of an INSERT, all of whose columns take NULL.
-pub(super) fn provider_accepting_nulls(snapshot: Arc<Snapshot>) -> Arc<dyn TableProvider> {
-    let columns = transform_schema_to_view(snapshot.schema());
+/// The same table for the target of an INSERT: all its columns take NULL.
+pub(super) fn accepting_nulls(table: Arc<dyn TableProvider>) -> Arc<dyn TableProvider> {
+    let columns = table.schema();
     let nullable = columns
         .fields()
         .iter()
         .map(|field| field.as_ref().clone().with_nullable(true));
     let schema = Arc::new(Schema::new(nullable.collect::<Vec<_>>()));
-    Arc::new(SnapshotScan { snapshot, schema })
+    Arc::new(AcceptingNulls { table, schema })
+}
+
+/// A table under a schema that takes NULL in every column.
+#[derive(Debug)]
+struct AcceptingNulls {
+    table: Arc<dyn TableProvider>,
+    schema: SchemaRef,
+}
+
+#[async_trait]
+impl TableProvider for AcceptingNulls {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        self.table.table_type()
+    }
+
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
+        self.table.supports_filters_pushdown(filters)
+    }
+
+    async fn scan(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        self.table.scan(session, projection, filters, limit).await
+    }
 }
 
 fn needs_delta_reader(snapshot: &Snapshot) -> Result<bool> {

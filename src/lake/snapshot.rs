@@ -64,6 +64,12 @@ impl Snapshot {
         &self.schema
     }
 
+    /// Whether it has no rows.
+    pub(super) fn is_empty(&self) -> bool {
+        let state = self.table.snapshot();
+        state.is_ok_and(|state| state.log_data().num_files() == 0)
+    }
+
     /// Columns that partition the table.
     pub(super) fn partition_columns(&self) -> Vec<String> {
         let state = self.table.snapshot();
@@ -76,10 +82,6 @@ impl Snapshot {
 impl Lake {
     /// The newest version of a table, or none if there is no such table.
     pub(super) async fn latest(&self, name: &TableName) -> Result<Option<Arc<Snapshot>>> {
-        if !self.has_table(name) {
-            self.forget(name);
-            return Ok(None);
-        }
         if let Some(known) = self.recall(name)
             && known.commit_tag.is_some()
             && known.commit_tag == self.commit_tag(name, known.version())
@@ -94,6 +96,10 @@ impl Lake {
                 .await
                 .map_err(|error| lake_error(name, error))?;
             return self.remember(name, table).map(Some);
+        }
+        if !self.has_table(name) {
+            self.forget(name);
+            return Ok(None);
         }
         let table = DeltaTableBuilder::from_url(self.url(name)?)
             .map_err(|error| lake_error(name, error))?

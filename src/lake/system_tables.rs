@@ -8,7 +8,7 @@ use arrow::{
 };
 use serde_json::Value;
 
-use super::{Lake, TableName};
+use super::{Lake, TableName, views};
 use crate::error::Result;
 
 /// The name of the virtual table.
@@ -31,6 +31,19 @@ pub struct Object {
     pub statement: Option<String>,
     /// JSON object: what the statement read -> the state that it saw.
     pub reads: Option<String>,
+    /// Why it cannot be read, which leaves the others empty.
+    pub fault: Option<String>,
+}
+
+impl Object {
+    fn of(kind: &'static str, name: TableName) -> Self {
+        Self {
+            schema: name.schema,
+            name: name.table,
+            kind,
+            ..Self::default()
+        }
+    }
 }
 
 /// The columns of `system.tables`.
@@ -44,6 +57,7 @@ pub(super) fn schema() -> SchemaRef {
         text("state", true),
         text("statement", true),
         text("reads", true),
+        text("fault", true),
     ]))
 }
 
@@ -54,40 +68,44 @@ impl Lake {
         for schema in self.schemas()? {
             for table in self.tables(&schema)? {
                 let name = TableName::new(&schema, &table)?;
-                let Some(snapshot) = self.latest(&name).await? else {
-                    continue;
-                };
-                let note = snapshot.note().await?;
-                let reads = note
-                    .reads
-                    .iter()
-                    .map(|(name, state)| (name.clone(), Value::from(state.as_str())));
-                objects.push(Object {
-                    schema: schema.clone(),
-                    name: table,
-                    kind: "table",
-                    version: i64::try_from(snapshot.version()).ok(),
-                    state: Some(snapshot.state().to_string()),
-                    statement: note.statement.clone(),
-                    reads: Some(Value::Object(reads.collect()).to_string()),
-                });
+                match self.table_object(&name).await {
+                    Ok(found) => objects.extend(found),
+                    // One table that cannot be read does not hide the others.
+                    Err(error) => objects.push(Object {
+                        fault: Some(error.to_string()),
+                        ..Object::of("table", name)
+                    }),
+                }
             }
             for view in self.views(&schema)? {
-                let statement = self.view(&TableName::new(&schema, &view)?)?;
-                let hash = statement
-                    .as_ref()
-                    .map(|text| blake3::hash(text.as_bytes()).to_hex()[..16].to_string());
+                let name = TableName::new(&schema, &view)?;
+                let statement = self.view(&name)?;
                 objects.push(Object {
-                    schema: schema.clone(),
-                    name: view,
-                    kind: "view",
-                    state: hash,
+                    state: statement.as_deref().map(views::state),
                     statement,
-                    ..Object::default()
+                    ..Object::of("view", name)
                 });
             }
         }
         Ok(objects)
+    }
+
+    async fn table_object(&self, name: &TableName) -> Result<Option<Object>> {
+        let Some(snapshot) = self.latest(name).await? else {
+            return Ok(None);
+        };
+        let note = snapshot.note().await?;
+        let reads = note
+            .reads
+            .iter()
+            .map(|(name, state)| (name.clone(), Value::from(state.as_str())));
+        Ok(Some(Object {
+            version: i64::try_from(snapshot.version()).ok(),
+            state: Some(snapshot.state().to_string()),
+            statement: note.statement.clone(),
+            reads: Some(Value::Object(reads.collect()).to_string()),
+            ..Object::of("table", name.clone())
+        }))
     }
 }
 
@@ -111,6 +129,7 @@ pub(super) fn batch(objects: &[Object]) -> Result<RecordBatch> {
             text(|object| object.state.as_deref()),
             text(|object| object.statement.as_deref()),
             text(|object| object.reads.as_deref()),
+            text(|object| object.fault.as_deref()),
         ],
     )?)
 }

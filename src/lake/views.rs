@@ -7,6 +7,11 @@ use crate::error::{Error, Result};
 
 const SUFFIX: &str = ".view.sql";
 
+/// An opaque text that differs between any two statements of a view.
+pub(super) fn state(statement: &str) -> String {
+    blake3::hash(statement.as_bytes()).to_hex()[..16].to_string()
+}
+
 impl Lake {
     fn view_file(&self, name: &TableName) -> PathBuf {
         self.root
@@ -14,24 +19,24 @@ impl Lake {
             .join(format!("{}{SUFFIX}", name.table))
     }
 
-    /// The query of a view, if there is one of this name.
+    /// The statement that made a view, if there is one of this name.
     ///
     /// # Errors
     /// [`Error::Io`] when it is there but cannot be read.
     pub fn view(&self, name: &TableName) -> Result<Option<String>> {
         let file = self.view_file(name);
         match std::fs::read_to_string(&file) {
-            Ok(query) => Ok(Some(query)),
+            Ok(statement) => Ok(Some(statement)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::io(file)(error)),
         }
     }
 
-    /// Keeps a view's query. The file is put in place whole.
+    /// Keeps a view's statement. The file is put in place whole.
     ///
     /// # Errors
     /// [`Error::Exists`] when there is a view or table of this name that is not to be replaced.
-    pub fn create_view(&self, name: &TableName, query: &str, replace: bool) -> Result<()> {
+    pub fn create_view(&self, name: &TableName, statement: &str, replace: bool) -> Result<()> {
         if self.has_table(name) {
             return Err(Error::Exists(format!(
                 "'{name}' is a table; drop it before making a view of that name"
@@ -44,7 +49,7 @@ impl Lake {
         }
         let file = self.view_file(name);
         let staged = file.with_extension(format!("{}.staged", uuid::Uuid::now_v7()));
-        std::fs::write(&staged, query).map_err(Error::io(&staged))?;
+        std::fs::write(&staged, statement).map_err(Error::io(&staged))?;
         std::fs::rename(&staged, &file).map_err(Error::io(file))
     }
 

@@ -1,7 +1,12 @@
 //! INSERT, MERGE and DELETE: planned by DataFusion, carried out by the lake.
 
+use std::sync::Arc;
+
 use datafusion::{
-    common::{ScalarValue, TableReference},
+    common::{
+        Column, ScalarValue,
+        tree_node::{Transformed, TreeNode},
+    },
     logical_expr::{Expr, LogicalPlan, WriteOp, dml::InsertOp},
     sql::{
         parser::Statement as DfStatement,
@@ -9,11 +14,11 @@ use datafusion::{
     },
 };
 
-use super::{Statement, parameters};
+use super::{Statement, parameters, protected, references};
 use crate::{
     engine::Engine,
     error::{Error, Result},
-    lake::{Disposition, TableName},
+    lake::{Disposition, Target, has_subquery},
 };
 
 impl Engine {
@@ -23,84 +28,90 @@ impl Engine {
         statement: &Statement,
         text: &str,
     ) -> Result<u64> {
-        let scope = self.scope().await?;
-        let note = self.note(&scope, statement, text).await?;
-        if let Some(target) = insert_target(df)? {
-            scope.catalog.accept_nulls(&target).await?;
+        let name = references::of_statement(statement)?.writes.ok_or_else(|| {
+            Error::Unsupported("this form is not offered: it names no table to change".into())
+        })?;
+        protected::refuse_change(&name)?;
+        if self.lake().view(&name)?.is_some() {
+            return Err(Error::Input(format!(
+                "'{name}' is a view; change the tables that it reads"
+            )));
         }
-        let plan = scope.state.statement_to_plan(df.clone()).await?;
+        let insert = insert(df);
+        let target = self.lake().target(&name).await?;
+        let scope = self.scope().await?;
+        scope.catalog.pin_target(&target, insert.is_some());
+        let note = self.note(&scope, statement, text).await?;
+        let plan = scope.state.statement_to_plan(df.clone()).await;
+        let plan = plan.map_err(|error| miscounted(&target, insert, error.into()))?;
         let LogicalPlan::Dml(dml) = plan else {
             return Err(Error::Internal(
                 "a change was planned as something else".into(),
             ));
         };
-        let name = resolved(&dml.table_name)?;
-        refuse_internal(&name)?;
         let state = scope.state;
+        let input = Arc::unwrap_or_clone(dml.input);
         match &dml.op {
             WriteOp::Insert(operation) => {
-                let disposition = match operation {
-                    InsertOp::Append => Disposition::Append,
-                    InsertOp::Overwrite => Disposition::Overwrite,
-                    InsertOp::Replace => {
-                        return Err(Error::Unsupported(
-                            "REPLACE INTO is not offered; use MERGE INTO".into(),
-                        ));
-                    }
-                };
+                let disposition = disposition(*operation, insert)?;
                 self.lake()
-                    .insert(&name, &dml.input, disposition, state, &note)
+                    .insert(&target, input, disposition, state, &note)
                     .await
             }
             WriteOp::MergeInto(merge) => {
-                let source = dml.input.as_ref().clone();
                 self.lake()
-                    .merge(&name, &dml.table_name, source, merge, state, &note)
+                    .merge(&target, &dml.table_name, input, merge, state, &note)
                     .await
             }
             WriteOp::Delete => {
-                let condition = delete_condition(&dml.input)?;
-                self.lake().delete(&name, condition, state, &note).await
+                let condition = delete_condition(&input)?;
+                self.lake().delete(&target, condition, state, &note).await
             }
             other => Err(Error::Unsupported(format!("{other} is not offered"))),
         }
     }
 }
 
-/// The table of an INSERT … VALUES.
-fn insert_target(df: &DfStatement) -> Result<Option<TableName>> {
-    let DfStatement::Statement(statement) = df else {
-        return Ok(None);
+fn insert(df: &DfStatement) -> Option<&ast::Insert> {
+    match df {
+        DfStatement::Statement(statement) => match statement.as_ref() {
+            ast::Statement::Insert(insert) => Some(insert),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// An INSERT of plain values does not depend on what is there, any other may.
+fn disposition(operation: InsertOp, insert: Option<&ast::Insert>) -> Result<Disposition> {
+    let query = insert.and_then(|insert| insert.source.as_deref());
+    match operation {
+        InsertOp::Append => Ok(match query {
+            Some(query) if references::query_reads(query)?.is_empty() => Disposition::Append,
+            _ => Disposition::Extend,
+        }),
+        InsertOp::Overwrite => Ok(Disposition::Overwrite),
+        InsertOp::Replace => Err(Error::Unsupported(
+            "REPLACE INTO is not offered; use MERGE INTO".into(),
+        )),
+    }
+}
+
+/// DataFusion says that there are too many or too few values, but neither where nor how many there should be.
+fn miscounted(target: &Target, insert: Option<&ast::Insert>, error: Error) -> Error {
+    let Some(insert) = insert.filter(|_| error.to_string().starts_with("Column count")) else {
+        return error;
     };
-    match statement.as_ref() {
-        ast::Statement::Insert(ast::Insert {
-            table: ast::TableObject::TableName(name),
-            source: Some(source),
-            ..
-        }) if matches!(source.body.as_ref(), SetExpr::Values(_)) => {
-            super::parse::table_name(name).map(Some)
-        }
-        _ => Ok(None),
+    let mut columns: Vec<String> = insert.columns.iter().map(ToString::to_string).collect();
+    if columns.is_empty() {
+        columns = target.columns();
     }
-}
-
-/// Tables that only their own statements may change.
-fn refuse_internal(name: &TableName) -> Result<()> {
-    if name.schema == super::references::MODEL_SCHEMA
-        && ["models", "metrics", "aliases"].contains(&name.table.as_str())
-    {
-        return Err(Error::Input(format!(
-            "{name} is written by CREATE MODEL and DROP MODEL only"
-        )));
-    }
-    Ok(())
-}
-
-fn resolved(table: &TableReference) -> Result<TableName> {
-    TableName::new(
-        table.schema().unwrap_or(crate::lake::DEFAULT_SCHEMA),
-        table.table(),
-    )
+    Error::Input(format!(
+        "INSERT INTO {}: a row must have {} values, one for each of the columns {}",
+        target.name,
+        columns.len(),
+        columns.join(", ")
+    ))
 }
 
 /// The condition of a DELETE. One with a subquery is refused: the rows it means could not be told apart from all rows.
@@ -110,15 +121,7 @@ fn delete_condition(input: &LogicalPlan) -> Result<Option<Expr>> {
         LogicalPlan::Filter(filter)
             if matches!(filter.input.as_ref(), LogicalPlan::TableScan(_)) =>
         {
-            let mut has_subquery = false;
-            datafusion::common::tree_node::TreeNode::apply(&filter.predicate, |node| {
-                has_subquery |= matches!(
-                    node,
-                    Expr::InSubquery(_) | Expr::Exists(_) | Expr::ScalarSubquery(_)
-                );
-                Ok(datafusion::common::tree_node::TreeNodeRecursion::Continue)
-            })?;
-            if has_subquery {
+            if has_subquery(&filter.predicate)? {
                 return Err(Error::Unsupported(
                     "DELETE with a subquery is not offered; use MERGE INTO … WHEN MATCHED THEN DELETE".into(),
                 ));
@@ -132,11 +135,10 @@ fn delete_condition(input: &LogicalPlan) -> Result<Option<Expr>> {
 }
 
 fn unqualified(predicate: Expr) -> Result<Expr> {
-    use datafusion::common::tree_node::{Transformed, TreeNode};
     let rewritten = predicate.transform(|node| match node {
-        Expr::Column(column) => Ok(Transformed::yes(Expr::Column(
-            datafusion::common::Column::from_name(column.name),
-        ))),
+        Expr::Column(column) => Ok(Transformed::yes(Expr::Column(Column::from_name(
+            column.name,
+        )))),
         other => Ok(Transformed::no(other)),
     })?;
     Ok(rewritten.data)

@@ -9,11 +9,15 @@ use datafusion::{
     logical_expr::{DdlStatement, LogicalPlan, LogicalPlanBuilder},
     sql::{
         parser::Statement as DfStatement,
-        sqlparser::ast::{self, ColumnOption, TableConstraint},
+        sqlparser::ast::{self, ColumnOption},
     },
 };
 
-use super::{Outcome, Planned, Statement, parse, parse::CreateTable, parse::Dropped};
+use super::{
+    Outcome, Planned, Statement, checks, parse,
+    parse::{CreateTable, Dropped},
+    protected,
+};
 use crate::{
     engine::{Engine, Scope},
     error::{Error, Result},
@@ -28,29 +32,29 @@ impl Engine {
         text: &str,
     ) -> Result<Outcome> {
         let name = &create.name;
-        if !self.lake().schemas()?.contains(&name.schema) {
-            return Err(no_schema(&name.schema));
+        if create.replace {
+            protected::refuse_replacing(name)?;
         }
-        if self.lake().view(name)?.is_some() {
-            return Err(Error::Exists(format!(
-                "'{name}' is a view; drop it before making a table of that name"
-            )));
-        }
+        self.check_new_table(name)?;
         if create.if_not_exists && self.lake().has_table(name) {
             return Ok(Outcome::Done);
         }
+        let target = self.lake().target(name).await?;
+        if create.if_not_exists && target.exists() {
+            return Ok(Outcome::Done);
+        }
         let scope = self.scope().await?;
+        scope.catalog.pin_target(&target, false);
         let note = self.note(&scope, statement, text).await?;
         let Some(query) = &create.query else {
+            let schema = columns(&scope, create).await?;
             let new = NewTable {
-                schema: columns(&scope, create).await?,
                 partition_by: create.partition_by.clone(),
-                checks: checks(create)?,
+                checks: checks::of(create, &schema, &scope.state)?,
+                schema,
                 replace: create.replace,
             };
-            self.lake()
-                .create_table(name, new, scope.state, &note)
-                .await?;
+            self.lake().create_table(&target, new, &note).await?;
             return Ok(Outcome::Done);
         };
         if !create.columns.is_empty() || !create.constraints.is_empty() {
@@ -66,7 +70,7 @@ impl Engine {
         let rows = self
             .lake()
             .create_table_as(
-                name,
+                &target,
                 plan,
                 &create.partition_by,
                 create.replace,
@@ -77,13 +81,29 @@ impl Engine {
         Ok(Outcome::Changed(rows))
     }
 
+    /// Refuses a name under which no table can be made, whether it is to be replaced or not.
+    pub(super) fn check_new_table(&self, name: &TableName) -> Result<()> {
+        protected::refuse_change(name)?;
+        if !self.lake().schemas()?.contains(&name.schema) {
+            return Err(no_schema(&name.schema));
+        }
+        if self.lake().view(name)?.is_some() {
+            return Err(Error::Exists(format!(
+                "'{name}' is a view; drop it before making a table of that name"
+            )));
+        }
+        Ok(())
+    }
+
     pub(super) async fn create_view(
         &self,
         name: &TableName,
-        query: &str,
+        definition: &DfStatement,
         replace: bool,
         if_not_exists: bool,
+        text: &str,
     ) -> Result<Outcome> {
+        protected::refuse_replacing(name)?;
         if !self.lake().schemas()?.contains(&name.schema) {
             return Err(no_schema(&name.schema));
         }
@@ -92,12 +112,19 @@ impl Engine {
         }
         // Planned only to refuse a query that cannot work.
         let scope = self.scope().await?;
-        super::plan_query(&scope, parse::parse_one(query)?).await?;
-        self.lake().create_view(name, query, replace)?;
+        scope.state.statement_to_plan(definition.clone()).await?;
+        let reads_itself = scope.catalog.states().contains_key(&name.to_string());
+        if reads_itself && !self.lake().has_table(name) {
+            return Err(Error::Input(format!(
+                "CREATE VIEW {name}: the view would read itself"
+            )));
+        }
+        self.lake().create_view(name, text, replace)?;
         Ok(Outcome::Done)
     }
 
     pub(super) fn create_schema(&self, name: &str, if_not_exists: bool) -> Result<Outcome> {
+        protected::refuse_schema(name)?;
         let was_missing = self.lake().create_schema(name)?;
         if was_missing || if_not_exists {
             return Ok(Outcome::Done);
@@ -113,6 +140,7 @@ impl Engine {
         name: &TableName,
         if_exists: bool,
     ) -> Result<Outcome> {
+        protected::refuse_replacing(name)?;
         let (word, was_there) = match kind {
             Dropped::Table => ("table", self.lake().drop_table(name).await?),
             Dropped::View => ("view", self.lake().drop_view(name)?),
@@ -131,7 +159,7 @@ impl Engine {
         let history = self.lake().history(name).await?;
         let rows = limit.unwrap_or(usize::MAX).min(history.num_rows());
         let plan = batch_plan("history", history.slice(0, rows))?;
-        Ok(Planned::query(plan, self.bare_scope().state))
+        Ok(Planned::query(plan, self.bare_scope()?.state))
     }
 }
 
@@ -180,46 +208,4 @@ async fn columns(scope: &Scope, create: &CreateTable) -> Result<SchemaRef> {
             "a table's columns were planned as something else".into(),
         )),
     }
-}
-
-/// `CHECK` conditions with their names; those without one are called after their column or table.
-fn checks(create: &CreateTable) -> Result<Vec<(String, String)>> {
-    let mut checks = Vec::new();
-    for column in &create.columns {
-        for definition in &column.options {
-            match &definition.option {
-                ColumnOption::Null | ColumnOption::NotNull | ColumnOption::Comment(_) => {}
-                ColumnOption::Check(check) => {
-                    let name = definition.name.as_ref().or(check.name.as_ref());
-                    let name = name.map_or_else(
-                        || format!("{}_check", column.name.value),
-                        |name| name.value.clone(),
-                    );
-                    checks.push((name, check.expr.to_string()));
-                }
-                other => return Err(unsupported(create, other)),
-            }
-        }
-    }
-    for constraint in &create.constraints {
-        match constraint {
-            TableConstraint::Check(check) => {
-                let place = checks.len() + 1;
-                let name = check.name.as_ref().map_or_else(
-                    || format!("{}_check{place}", create.name.table),
-                    |name| name.value.clone(),
-                );
-                checks.push((name, check.expr.to_string()));
-            }
-            other => return Err(unsupported(create, other)),
-        }
-    }
-    Ok(checks)
-}
-
-fn unsupported(create: &CreateTable, constraint: &dyn std::fmt::Display) -> Error {
-    Error::Unsupported(format!(
-        "CREATE TABLE {}: {constraint} is not offered; NOT NULL and CHECK are",
-        create.name
-    ))
 }

@@ -3,12 +3,15 @@
 //! Planning reads, and never writes or trains. What writes is done when [`Planned::run`] returns; a query streams.
 
 mod changes;
+mod checks;
 mod ddl;
 mod model_ddl;
 mod model_statements;
 mod parameters;
 mod parse;
+mod protected;
 mod references;
+mod tokens;
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,13 +27,14 @@ use datafusion::{
 use futures::FutureExt;
 
 pub(crate) use ddl::batch_plan;
-pub use parse::split;
+pub(crate) use parse::parse_view;
 pub use references::{References, references};
+pub use tokens::split;
 
 use crate::{
     engine::{Engine, Scope},
     error::{Error, Result},
-    lake::{CommitNote, Disposition, TableName},
+    lake::{CommitNote, Disposition, TableName, Target},
 };
 use parse::Statement;
 
@@ -59,6 +63,8 @@ pub enum IngestMode {
     Replace,
     /// It is made if it is not there.
     CreateAppend,
+    /// It must exist without rows, until all are written: nobody else's rows come between.
+    Fill,
 }
 
 /// What is known of a statement before its parameters have values.
@@ -244,36 +250,59 @@ impl Engine {
     /// [`Error::Exists`] or [`Error::NotFound`] as the mode demands, [`Error::Constraint`] for rows that break one.
     pub async fn ingest(
         &self,
-        target: &TableName,
+        name: &TableName,
         mode: IngestMode,
         rows: SendableRecordBatchStream,
     ) -> Result<u64> {
-        let exists = self.lake().has_table(target);
-        if target.schema != crate::lake::DEFAULT_SCHEMA
-            && !self.lake().schemas()?.contains(&target.schema)
-        {
-            return Err(ddl::no_schema(&target.schema));
+        if mode == IngestMode::Replace {
+            protected::refuse_replacing(name)?;
         }
-        let state = self.bare_scope().state;
+        self.check_new_table(name)?;
+        let target = self.lake().target(name).await?;
+        let state = self.bare_scope()?.state;
+        let rows = crate::lake::one_shot_plan(rows)?;
+        let disposition = match mode {
+            IngestMode::Append | IngestMode::Fill if !target.exists() => {
+                return Err(Error::NotFound(format!(
+                    "table '{name}' not found; ingest with mode create to make it"
+                )));
+            }
+            IngestMode::Fill if !target.is_empty() => {
+                return Err(Error::Exists(format!("table '{name}' has rows already")));
+            }
+            IngestMode::Append => Some(Disposition::Append),
+            IngestMode::Fill => Some(Disposition::Extend),
+            IngestMode::CreateAppend if target.exists() => Some(Disposition::Append),
+            IngestMode::CreateAppend | IngestMode::Create | IngestMode::Replace => None,
+        };
+        self.take_in(
+            &target,
+            rows,
+            disposition,
+            mode == IngestMode::Replace,
+            state,
+        )
+        .boxed()
+        .await
+    }
+
+    async fn take_in(
+        &self,
+        target: &Target,
+        rows: LogicalPlan,
+        disposition: Option<Disposition>,
+        replace: bool,
+        state: SessionState,
+    ) -> Result<u64> {
         let note = CommitNote::default();
-        if exists && matches!(mode, IngestMode::Append | IngestMode::CreateAppend) {
-            return self
-                .lake()
-                .insert_rows(target, rows, Disposition::Append, state, &note)
-                .boxed()
-                .await;
+        let lake = self.lake();
+        match disposition {
+            Some(disposition) => lake.insert(target, rows, disposition, state, &note).await,
+            None => {
+                lake.create_table_as(target, rows, &[], replace, state, &note)
+                    .await
+            }
         }
-        if mode == IngestMode::Append {
-            return Err(Error::NotFound(format!(
-                "table '{target}' not found; ingest with mode create to make it"
-            )));
-        }
-        let query = crate::lake::one_shot_plan(rows)?;
-        let replace = mode == IngestMode::Replace;
-        self.lake()
-            .create_table_as(target, query, &[], replace, state, &note)
-            .boxed()
-            .await
     }
 
     async fn carry_out(&self, statement: &Statement, text: &str) -> Result<Outcome> {
@@ -301,11 +330,12 @@ impl Engine {
             }
             Statement::CreateView {
                 name,
-                query,
+                definition,
                 replace,
                 if_not_exists,
             } => {
-                self.create_view(name, query, *replace, *if_not_exists)
+                self.create_view(name, definition, *replace, *if_not_exists, text)
+                    .boxed()
                     .await
             }
             Statement::CreateSchema {

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 
 use datafusion::sql::sqlparser::tokenizer::Token;
 
-use super::parse::{Statement, is_word, meaningful, render};
+use super::{
+    parse::Statement,
+    tokens::{is_word, meaningful, render},
+};
 use crate::{
     error::{Error, Result},
-    models::{CreateModel, OptionValue},
+    models::{CreateModel, OptionValue, store::REGISTRY_TABLES},
 };
 
 /// The statement, if the tokens begin like one of these.
@@ -24,6 +27,7 @@ pub(super) fn parse(tokens: &[Token], text: &str) -> Result<Option<Statement>> {
     if words.take(&["drop", "model"]) {
         let if_exists = words.take(&["if", "exists"]);
         let name = words.name("DROP MODEL")?;
+        crate::lake::check_part("model", super::references::model_name(&name))?;
         words.end("DROP MODEL")?;
         return Ok(Some(Statement::DropModel { name, if_exists }));
     }
@@ -32,6 +36,13 @@ pub(super) fn parse(tokens: &[Token], text: &str) -> Result<Option<Statement>> {
         return Ok(None);
     }
     let name = words.name("CREATE MODEL")?;
+    crate::lake::check_part("model", &name)?;
+    if REGISTRY_TABLES.contains(&name.as_str()) {
+        return Err(Error::Input(format!(
+            "CREATE MODEL {name}: {schema}.{name} is a table of the registry of models, choose another name",
+            schema = super::references::MODEL_SCHEMA
+        )));
+    }
     if !words.take(&["options"]) {
         return Err(Error::Input(format!(
             "CREATE MODEL {name}: expected OPTIONS (type = '…', …) after the name"
@@ -89,6 +100,7 @@ impl Words<'_> {
         found
     }
 
+    /// A model's name, or what is written in its place.
     fn name(&mut self, statement: &str) -> Result<String> {
         let mut name = match self.advance() {
             Some(Token::Word(word)) => word.value.to_lowercase(),
@@ -104,7 +116,6 @@ impl Words<'_> {
             return self.name(statement);
         }
         name.retain(|c| c != '"');
-        crate::lake::check_part("model", &name)?;
         Ok(name)
     }
 
@@ -216,7 +227,7 @@ fn shown(token: Option<&Token>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::statement::parse::{self, tokenize};
+    use crate::statement::{parse, tokens::tokenize};
 
     #[test]
     fn create_model_keeps_its_options_and_its_query() {
@@ -227,6 +238,20 @@ mod tests {
         assert_eq!(create.name, "mood");
         assert_eq!(create.query, "select a, 'x;y' from silver.t");
         assert_eq!(create.options["alpha"], OptionValue::Float(0.5));
+    }
+
+    #[test]
+    fn a_version_is_dropped_and_not_created() {
+        let Statement::DropModel { name, .. } = parse::parse("drop model ml.mood@7").unwrap()
+        else {
+            panic!("no model")
+        };
+        assert_eq!(name, "mood@7");
+        for name in ["mood@7", "aliases"] {
+            let create =
+                format!("create model {name} options (type = 'kmeans', k = 2) as select 1");
+            assert!(parse::parse(&create).is_err(), "{name}");
+        }
     }
 
     #[test]

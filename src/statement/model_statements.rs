@@ -19,13 +19,10 @@ impl Engine {
         create: &CreateModel,
         statement: &Statement,
     ) -> Result<Outcome> {
-        if !create.replace && self.newest_models().await?.state_of(&create.name).is_some() {
-            return Err(Error::Exists(format!(
-                "model '{0}' exists already; CREATE OR REPLACE MODEL {0} adds a version",
-                create.name
-            )));
-        }
         let scope = self.scope().await?;
+        if !create.replace && scope.models.state_of(&create.name).is_some() {
+            return Err(models::store::exists(&create.name));
+        }
         let note = self.note(&scope, statement, &create.statement).await?;
         let query: DfStatement = parse::parse_one(&create.query)?;
         let plan = super::plan_query(&scope, query).await?;
@@ -43,7 +40,7 @@ impl Engine {
             .await
             .map_err(|error| Error::Internal(format!("training stopped: {error}")))??;
         for warning in &trained.warnings {
-            tracing::warn!(model = create.name, "{warning}");
+            tracing::info!(model = create.name, "{warning}");
         }
         self.register_model(&trained, create.replace, &note.reads)
             .await?;
@@ -70,7 +67,7 @@ impl Engine {
 
 /// Every version that was not dropped, with what one wants to know first.
 const SHOW_MODELS: &str = "
-select m.model, m.version, m.type, m.label, m.split, m.n_train, m.train_seconds, m.created_at
+select m.model, m.version, m.type, m.status, m.label, m.split, m.n_train, m.train_seconds, m.created_at
 from ml.models as m
 left anti join (select model, version from ml.models where status = 'dropped') as d
     on m.model = d.model and m.version = d.version

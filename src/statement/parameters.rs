@@ -3,7 +3,10 @@
 
 use std::{collections::BTreeMap, ops::ControlFlow};
 
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::{
+    compute::can_cast_types,
+    datatypes::{DataType, Field, Schema},
+};
 use datafusion::{
     common::ScalarValue,
     logical_expr::{Expr, LogicalPlan},
@@ -150,14 +153,15 @@ fn literal(value: &ScalarValue) -> Result<ast::Expr> {
 }
 
 fn cast_literal(value: &ScalarValue) -> Result<ast::Expr> {
-    let text = value.cast_to(&DataType::Utf8).map_err(|_| {
-        Error::Unsupported(format!(
-            "a parameter of type {} cannot be bound",
-            value.data_type()
-        ))
+    let data_type = value.data_type();
+    // As text and back: what has no text of its own cannot go this way.
+    let has_text = !data_type.is_nested() && can_cast_types(&DataType::Utf8, &data_type);
+    let text = value.cast_to(&DataType::Utf8).ok().filter(|_| has_text);
+    let text = text.ok_or_else(|| {
+        Error::Unsupported(format!("a parameter of type {data_type} cannot be bound"))
     })?;
     let text = text.to_string().replace('\'', "''");
-    let sql = format!("arrow_cast('{text}', '{}')", value.data_type());
+    let sql = format!("arrow_cast('{text}', '{data_type}')");
     let dialect = datafusion::sql::sqlparser::dialect::GenericDialect {};
     datafusion::sql::sqlparser::parser::Parser::new(&dialect)
         .try_with_sql(&sql)
@@ -192,5 +196,20 @@ mod tests {
     fn a_parameter_without_a_value_is_named() {
         let error = bound("select $1, $2", &[1_i64.into()]).unwrap_err();
         assert_eq!(error.to_string(), "parameter $2 has no value: 1 were bound");
+    }
+
+    #[test]
+    fn a_type_without_a_text_of_its_own_is_refused() {
+        let list = ScalarValue::new_list_nullable(&[1_i64.into()], &DataType::Int64);
+        for value in [
+            ScalarValue::List(list),
+            ScalarValue::DurationSecond(Some(1)),
+        ] {
+            let error = bound("select $1", &[value]).unwrap_err().to_string();
+            assert!(
+                error.starts_with("a parameter of type ") && error.ends_with("cannot be bound"),
+                "{error}"
+            );
+        }
     }
 }

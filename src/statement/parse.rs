@@ -1,25 +1,27 @@
 //! From text to a [`Statement`]: DataFusion's parser, with what its grammar lacks put around it.
-//!
-//! Three things are done on tokens before parsing, where neither strings nor comments can be mistaken for SQL: `?` becomes
-//! `$n`, `t VERSION AS OF 3` becomes the name that the catalogue understands, `PARTITIONED BY (…)` is taken out of
-//! CREATE TABLE.
 
 use datafusion::{
     common::DataFusionError,
     sql::{
         parser::{DFParserBuilder, Statement as DfStatement},
         sqlparser::{
-            ast::{self, ObjectName, ObjectType},
+            ast::{self, ObjectName, ObjectType, helpers::stmt_create_table::CreateTableBuilder},
             dialect::GenericDialect,
-            tokenizer::{Token, Tokenizer, Whitespace},
+            tokenizer::Token,
         },
     },
 };
 
-use super::model_ddl;
+use super::{
+    model_ddl,
+    tokens::{
+        is_word, meaningful, number_parameters, part, render, rewrite_versions, starts_with,
+        take_partitioned_by, tokenize,
+    },
+};
 use crate::{
     error::{Error, Result},
-    lake::{TableName, versioned},
+    lake::TableName,
     models::CreateModel,
 };
 
@@ -33,7 +35,8 @@ pub(crate) enum Statement {
     CreateTable(Box<CreateTable>),
     CreateView {
         name: TableName,
-        query: String,
+        /// The whole statement: its query, and how it names the columns.
+        definition: Box<DfStatement>,
         replace: bool,
         if_not_exists: bool,
     },
@@ -92,97 +95,6 @@ pub(crate) fn parse(text: &str) -> Result<Statement> {
     classify(parse_one(&render(&tokens))?, partition_by)
 }
 
-/// A script as its statements. Comments stay with the statement that they precede.
-///
-/// # Errors
-/// [`Error::Input`] for text that is no SQL at all, such as an unclosed quote.
-pub fn split(script: &str) -> Result<Vec<String>> {
-    let tokens = tokenize(script)?;
-    let statements = tokens.split(|token| *token == Token::SemiColon);
-    let meaningful = statements.filter(|tokens| tokens.iter().any(|token| !is_space(token)));
-    Ok(meaningful
-        .map(|tokens| render(tokens).trim().to_string())
-        .collect())
-}
-
-/// Tokens as they were written, strings with their escapes.
-pub(super) fn tokenize(text: &str) -> Result<Vec<Token>> {
-    let tokens = Tokenizer::new(&GenericDialect {}, text)
-        .with_unescape(false)
-        .tokenize();
-    tokens.map_err(|error| Error::Input(format!("SQL: {error}")))
-}
-
-pub(super) fn render(tokens: &[Token]) -> String {
-    tokens.iter().map(Token::to_string).collect()
-}
-
-pub(super) fn is_space(token: &Token) -> bool {
-    matches!(token, Token::Whitespace(_))
-}
-
-/// Whether a token is this word, unquoted, in any case.
-pub(super) fn is_word(token: &Token, word: &str) -> bool {
-    matches!(token, Token::Word(found) if found.quote_style.is_none() && found.value.eq_ignore_ascii_case(word))
-}
-
-/// The indexes of the tokens that are not space.
-pub(super) fn meaningful(tokens: &[Token]) -> Vec<usize> {
-    (0..tokens.len())
-        .filter(|at| !is_space(&tokens[*at]))
-        .collect()
-}
-
-fn starts_with(tokens: &[Token], at: &[usize], words: &[&str]) -> bool {
-    at.len() >= words.len()
-        && words
-            .iter()
-            .zip(at)
-            .all(|(word, at)| is_word(&tokens[*at], word))
-}
-
-fn number_parameters(tokens: &mut [Token]) {
-    let mut next = 1;
-    for token in tokens {
-        if matches!(token, Token::Placeholder(mark) if mark == "?") {
-            *token = Token::Placeholder(format!("${next}"));
-            next += 1;
-        }
-    }
-}
-
-fn rewrite_versions(tokens: &mut [Token]) -> Result<()> {
-    let at = meaningful(tokens);
-    for window in at.windows(5) {
-        if !starts_with(tokens, &window[1..], &["version", "as", "of"]) {
-            continue;
-        }
-        let Token::Word(table) = &tokens[window[0]] else {
-            continue;
-        };
-        let version = match &tokens[window[4]] {
-            Token::Number(digits, _) => digits.parse().ok(),
-            _ => None,
-        };
-        let Some(version) = version else {
-            return Err(Error::Input(format!(
-                "VERSION AS OF {}: expected the number of a version, as DESCRIBE HISTORY lists them",
-                tokens[window[4]]
-            )));
-        };
-        let name = if table.quote_style.is_some() {
-            table.value.clone()
-        } else {
-            table.value.to_lowercase()
-        };
-        tokens[window[0]] = Token::make_word(&versioned(&name, version), Some('"'));
-        for gone in &window[1..] {
-            tokens[*gone] = Token::Whitespace(Whitespace::Space);
-        }
-    }
-    Ok(())
-}
-
 fn describe_history(tokens: &[Token]) -> Result<Option<Statement>> {
     let at = meaningful(tokens);
     let is_describe = starts_with(tokens, &at, &["describe", "history"])
@@ -220,64 +132,12 @@ fn describe_history(tokens: &[Token]) -> Result<Option<Statement>> {
     }))
 }
 
-fn part(token: &Token) -> String {
-    match token {
-        Token::Word(word) if word.quote_style.is_some() => word.value.clone(),
-        other => other.to_string().to_lowercase(),
+/// The statement in a view's file, for planning.
+pub(crate) fn parse_view(text: &str) -> Result<DfStatement> {
+    match parse(text)? {
+        Statement::CreateView { definition, .. } => Ok(*definition),
+        _ => Err(Error::Input("its file holds no CREATE VIEW".into())),
     }
-}
-
-/// Takes `PARTITIONED BY (a, b)` out of a CREATE TABLE.
-fn take_partitioned_by(tokens: &mut [Token]) -> Result<Vec<String>> {
-    let at = meaningful(tokens);
-    let is_create = starts_with(tokens, &at, &["create", "table"])
-        || starts_with(tokens, &at, &["create", "or", "replace", "table"]);
-    if !is_create {
-        return Ok(Vec::new());
-    }
-    let body = at
-        .iter()
-        .position(|at| is_word(&tokens[*at], "as"))
-        .unwrap_or(at.len());
-    let clause = (0..body).find(|from| starts_with(tokens, &at[*from..], &["partitioned", "by"]));
-    let Some(from) = clause else {
-        return Ok(Vec::new());
-    };
-    let wrong = || {
-        Error::Input("PARTITIONED BY: expected column names in brackets, such as (user_id)".into())
-    };
-    let open = at
-        .get(from + 2)
-        .copied()
-        .filter(|at| tokens[*at] == Token::LParen)
-        .ok_or_else(wrong)?;
-    let close = at[from..]
-        .iter()
-        .copied()
-        .find(|at| tokens[*at] == Token::RParen)
-        .ok_or_else(wrong)?;
-    let columns: Vec<String> = tokens[open + 1..close]
-        .split(|token| *token == Token::Comma)
-        .map(|column| {
-            match column
-                .iter()
-                .filter(|token| !is_space(token))
-                .collect::<Vec<_>>()[..]
-            {
-                [Token::Word(_)] => Ok(part(
-                    column
-                        .iter()
-                        .find(|token| !is_space(token))
-                        .unwrap_or(&Token::EOF),
-                )),
-                _ => Err(wrong()),
-            }
-        })
-        .collect::<Result<_>>()?;
-    for token in &mut tokens[at[from]..=close] {
-        *token = Token::Whitespace(Whitespace::Space);
-    }
-    Ok(columns)
 }
 
 pub(super) fn parse_one(text: &str) -> Result<DfStatement> {
@@ -285,12 +145,24 @@ pub(super) fn parse_one(text: &str) -> Result<DfStatement> {
     let mut parser = DFParserBuilder::new(text).with_dialect(&dialect).build()?;
     let mut statements = parser.parse_statements().map_err(syntax_error)?;
     match (statements.pop_front(), statements.len()) {
-        (Some(statement), 0) => Ok(statement),
+        (Some(mut statement), 0) => {
+            expand_inputs(&mut statement)?;
+            Ok(statement)
+        }
         (None, _) => Err(Error::Input("the statement is empty".into())),
         (Some(_), more) => Err(Error::Input(format!(
             "expected one statement, found {}; send them one by one",
             more + 1
         ))),
+    }
+}
+
+/// Writes tables' names in the arguments of relation functions out as queries, which planning can look up.
+fn expand_inputs(statement: &mut DfStatement) -> Result<()> {
+    match statement {
+        DfStatement::Statement(statement) => Ok(moodlake_udfs::expand_inputs(statement)?),
+        DfStatement::Explain(explain) => expand_inputs(&mut explain.statement),
+        _ => Ok(()),
     }
 }
 
@@ -325,12 +197,20 @@ fn classify(statement: DfStatement, partition_by: Vec<String>) -> Result<Stateme
         ast::Statement::CreateTable(create) => {
             Statement::CreateTable(Box::new(create_table(create, partition_by)?))
         }
-        ast::Statement::CreateView(view) => Statement::CreateView {
-            name: table_name(&view.name)?,
-            query: view.query.to_string(),
-            replace: view.or_replace,
-            if_not_exists: view.if_not_exists,
-        },
+        ast::Statement::CreateView(view) => {
+            if view.temporary || view.materialized {
+                return Err(Error::Unsupported(format!(
+                    "CREATE VIEW {}: temporary and materialized views are not offered; CREATE TABLE … AS keeps rows",
+                    view.name
+                )));
+            }
+            Statement::CreateView {
+                name: table_name(&view.name)?,
+                replace: view.or_replace,
+                if_not_exists: view.if_not_exists,
+                definition: df(ast::Statement::CreateView(view)),
+            }
+        }
         ast::Statement::CreateSchema {
             schema_name,
             if_not_exists,
@@ -362,6 +242,11 @@ fn classify(statement: DfStatement, partition_by: Vec<String>) -> Result<Stateme
         ast::Statement::Insert(_) | ast::Statement::Merge { .. } | ast::Statement::Delete(_) => {
             Statement::Change(df(sql))
         }
+        ast::Statement::Update(_) => {
+            return Err(Error::Unsupported(
+                "UPDATE is not offered; use MERGE INTO … WHEN MATCHED THEN UPDATE SET, or INSERT OVERWRITE".into(),
+            ));
+        }
         ast::Statement::Set(_) => return Err(no_settings("SET")),
         ast::Statement::StartTransaction { .. }
         | ast::Statement::Commit { .. }
@@ -392,6 +277,7 @@ fn create_table(create: ast::CreateTable, partition_by: Vec<String>) -> Result<C
             create.name
         )));
     }
+    refuse_options(&create)?;
     Ok(CreateTable {
         name: table_name(&create.name)?,
         replace: create.or_replace,
@@ -401,6 +287,25 @@ fn create_table(create: ast::CreateTable, partition_by: Vec<String>) -> Result<C
         constraints: create.constraints,
         query: create.query,
     })
+}
+
+/// Refuses whatever CREATE TABLE may say that would be passed over.
+fn refuse_options(create: &ast::CreateTable) -> Result<()> {
+    let understood = CreateTableBuilder::new(create.name.clone())
+        .or_replace(create.or_replace)
+        .if_not_exists(create.if_not_exists)
+        .columns(create.columns.clone())
+        .constraints(create.constraints.clone())
+        .query(create.query.clone())
+        .hive_formats(create.hive_formats.clone())
+        .build();
+    if *create == understood {
+        return Ok(());
+    }
+    Err(Error::Unsupported(format!(
+        "CREATE TABLE {}: options such as WITH, LOCATION and COMMENT are not offered; PARTITIONED BY is",
+        create.name
+    )))
 }
 
 fn drop_statement(kind: ObjectType, if_exists: bool, names: &[ObjectName]) -> Result<Statement> {
@@ -451,25 +356,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_script_is_split_outside_strings_and_comments() {
-        let script = "-- one; still one\nselect 'a;b''c';\n\n/* two; */ select 2;\n-- nothing\n";
-        let statements = split(script).unwrap();
-        assert_eq!(
-            statements,
-            ["-- one; still one\nselect 'a;b''c'", "/* two; */ select 2"]
-        );
-    }
-
-    #[test]
-    fn a_version_becomes_part_of_the_name() {
-        let mut tokens = tokenize("select * from silver.Plays version as of 3 p").unwrap();
-        rewrite_versions(&mut tokens).unwrap();
-        assert!(render(&tokens).starts_with("select * from silver.\"plays@v3\""));
-        let mut tokens = tokenize("select * from t version as of x").unwrap();
-        assert!(rewrite_versions(&mut tokens).is_err());
-    }
-
-    #[test]
     fn partitions_are_taken_out_of_create_table() {
         let statement = parse("create table silver.t (a int, b text) partitioned by (b)").unwrap();
         let Statement::CreateTable(create) = statement else {
@@ -477,13 +363,6 @@ mod tests {
         };
         assert_eq!(create.partition_by, ["b"]);
         assert_eq!(create.columns.len(), 2);
-    }
-
-    #[test]
-    fn question_marks_are_numbered_outside_strings() {
-        let mut tokens = tokenize("select ?, '?', ?").unwrap();
-        number_parameters(&mut tokens);
-        assert_eq!(render(&tokens), "select $1, '?', $2");
     }
 
     #[test]

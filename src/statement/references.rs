@@ -80,13 +80,13 @@ pub(super) fn of_statement(statement: &Statement) -> Result<References> {
         },
         Statement::CreateView {
             name,
-            query,
+            definition,
             if_not_exists,
             ..
         } => References {
             writes: Some(name.clone()),
             creates_if_missing: *if_not_exists,
-            reads: reads(&parse::parse_one(query)?)?,
+            reads: reads(definition)?,
             query: None,
         },
         Statement::CreateModel(create) => References {
@@ -100,7 +100,7 @@ pub(super) fn of_statement(statement: &Statement) -> Result<References> {
             ..References::default()
         },
         Statement::DropModel { name, .. } => References {
-            writes: Some(TableName::new(MODEL_SCHEMA, name)?),
+            writes: Some(TableName::new(MODEL_SCHEMA, model_name(name))?),
             ..References::default()
         },
         Statement::DescribeHistory { name, .. } => References {
@@ -109,6 +109,11 @@ pub(super) fn of_statement(statement: &Statement) -> Result<References> {
         },
         Statement::CreateSchema { .. } | Statement::ShowModels => References::default(),
     })
+}
+
+/// The name without the version in `mood@7`.
+pub(super) fn model_name(written: &str) -> &str {
+    written.split_once('@').map_or(written, |(name, _)| name)
 }
 
 fn change_target(statement: &DfStatement) -> Result<Option<TableName>> {
@@ -138,7 +143,8 @@ fn factor_name(factor: &TableFactor) -> Option<&ast::ObjectName> {
     }
 }
 
-fn query_reads(query: &ast::Query) -> Result<BTreeSet<TableName>> {
+/// The tables and models that a query reads.
+pub(super) fn query_reads(query: &ast::Query) -> Result<BTreeSet<TableName>> {
     let statement = ast::Statement::Query(Box::new(query.clone()));
     reads(&DfStatement::Statement(Box::new(statement)))
 }

@@ -1,0 +1,51 @@
+//! What belongs to the program: the tables behind models, and the schema `system`. Users' statements read them all, and
+//! are told here what else they may not do.
+
+use super::references::MODEL_SCHEMA;
+use crate::{
+    error::{Error, Result},
+    lake::TableName,
+    models::store::REGISTRY_TABLES,
+};
+
+const SYSTEM_SCHEMA: &str = "system";
+const INFORMATION_SCHEMA: &str = "information_schema";
+
+/// Refuses every change of what other statements keep, or of what is no table at all.
+pub(super) fn refuse_change(name: &TableName) -> Result<()> {
+    refuse_schema(&name.schema)?;
+    let table = name.table.as_str();
+    if name.schema == MODEL_SCHEMA && REGISTRY_TABLES.contains(&table) {
+        return Err(Error::Input(format!(
+            "{name} is written by CREATE MODEL and DROP MODEL only"
+        )));
+    }
+    if name.schema == SYSTEM_SCHEMA && table == "tables" {
+        return Err(Error::Input(format!(
+            "{name} shows what is in the lake; it cannot be written"
+        )));
+    }
+    Ok(())
+}
+
+/// Refuses DROP, OR REPLACE and views besides: the program makes the tables of `system` where they are missing, and
+/// counts on what is in them.
+pub(super) fn refuse_replacing(name: &TableName) -> Result<()> {
+    refuse_change(name)?;
+    if name.schema == SYSTEM_SCHEMA {
+        return Err(Error::Input(format!(
+            "{name}: the tables of schema {SYSTEM_SCHEMA} belong to the program; they cannot be dropped, replaced or made views"
+        )));
+    }
+    Ok(())
+}
+
+/// Refuses the schema in which the lake describes itself.
+pub(super) fn refuse_schema(schema: &str) -> Result<()> {
+    if schema == INFORMATION_SCHEMA {
+        return Err(Error::Input(format!(
+            "{INFORMATION_SCHEMA} describes the lake; it cannot hold tables"
+        )));
+    }
+    Ok(())
+}

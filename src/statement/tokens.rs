@@ -1,0 +1,218 @@
+//! What is done on tokens before parsing, where neither strings nor comments can be mistaken for SQL: a script is split,
+//! `?` becomes `$n`, `t VERSION AS OF 3` becomes the name that the catalogue understands, `PARTITIONED BY (…)` is taken out
+//! of CREATE TABLE.
+
+use datafusion::sql::sqlparser::{
+    dialect::GenericDialect,
+    keywords::RESERVED_FOR_TABLE_ALIAS,
+    tokenizer::{Token, Tokenizer, Whitespace},
+};
+
+use crate::{
+    error::{Error, Result},
+    lake::versioned,
+};
+
+/// A script as its statements. Comments stay with the statement that they precede.
+///
+/// # Errors
+/// [`Error::Input`] for text that is no SQL at all, such as an unclosed quote.
+pub fn split(script: &str) -> Result<Vec<String>> {
+    let tokens = tokenize(script)?;
+    let statements = tokens.split(|token| *token == Token::SemiColon);
+    let meaningful = statements.filter(|tokens| tokens.iter().any(|token| !is_space(token)));
+    Ok(meaningful
+        .map(|tokens| render(tokens).trim().to_string())
+        .collect())
+}
+
+/// Tokens as they were written, strings with their escapes.
+pub(super) fn tokenize(text: &str) -> Result<Vec<Token>> {
+    let tokens = Tokenizer::new(&GenericDialect {}, text)
+        .with_unescape(false)
+        .tokenize();
+    tokens.map_err(|error| Error::Input(format!("SQL: {error}")))
+}
+
+pub(super) fn render(tokens: &[Token]) -> String {
+    tokens.iter().map(Token::to_string).collect()
+}
+
+pub(super) fn is_space(token: &Token) -> bool {
+    matches!(token, Token::Whitespace(_))
+}
+
+/// Whether a token is this word, unquoted, in any case.
+pub(super) fn is_word(token: &Token, word: &str) -> bool {
+    matches!(token, Token::Word(found) if found.quote_style.is_none() && found.value.eq_ignore_ascii_case(word))
+}
+
+/// The indexes of the tokens that are not space.
+pub(super) fn meaningful(tokens: &[Token]) -> Vec<usize> {
+    (0..tokens.len())
+        .filter(|at| !is_space(&tokens[*at]))
+        .collect()
+}
+
+pub(super) fn starts_with(tokens: &[Token], at: &[usize], words: &[&str]) -> bool {
+    at.len() >= words.len()
+        && words
+            .iter()
+            .zip(at)
+            .all(|(word, at)| is_word(&tokens[*at], word))
+}
+
+pub(super) fn number_parameters(tokens: &mut [Token]) {
+    let mut next = 1;
+    for token in tokens {
+        if matches!(token, Token::Placeholder(mark) if mark == "?") {
+            *token = Token::Placeholder(format!("${next}"));
+            next += 1;
+        }
+    }
+}
+
+pub(super) fn rewrite_versions(tokens: &mut [Token]) -> Result<()> {
+    let at = meaningful(tokens);
+    for (place, window) in at.windows(5).enumerate() {
+        if !starts_with(tokens, &window[1..], &["version", "as", "of"]) {
+            continue;
+        }
+        let Token::Word(table) = &tokens[window[0]] else {
+            continue;
+        };
+        let version = match &tokens[window[4]] {
+            Token::Number(digits, _) => digits.parse().ok(),
+            _ => None,
+        };
+        let Some(version) = version else {
+            return Err(Error::Input(format!(
+                "VERSION AS OF {}: expected the number of a version, as DESCRIBE HISTORY lists them",
+                tokens[window[4]]
+            )));
+        };
+        let name = if table.quote_style.is_some() {
+            table.value.clone()
+        } else {
+            table.value.to_lowercase()
+        };
+        tokens[window[0]] = Token::make_word(&versioned(&name, version), Some('"'));
+        for gone in &window[1..] {
+            tokens[*gone] = Token::Whitespace(Whitespace::Space);
+        }
+        let next = at.get(place + 5).map(|next| &tokens[*next]);
+        if !next.is_some_and(is_alias) {
+            tokens[window[1]] = Token::make_keyword("AS");
+            tokens[window[2]] = Token::make_word(&name, Some('"'));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a token after a table goes on with its alias.
+fn is_alias(token: &Token) -> bool {
+    match token {
+        Token::Word(word) => {
+            word.quote_style.is_some()
+                || is_word(token, "as")
+                || !RESERVED_FOR_TABLE_ALIAS.contains(&word.keyword)
+        }
+        _ => false,
+    }
+}
+
+/// A name's part as the lake writes it: in lower case unless quoted.
+pub(super) fn part(token: &Token) -> String {
+    match token {
+        Token::Word(word) if word.quote_style.is_some() => word.value.clone(),
+        other => other.to_string().to_lowercase(),
+    }
+}
+
+/// Takes `PARTITIONED BY (a, b)` out of a CREATE TABLE.
+pub(super) fn take_partitioned_by(tokens: &mut [Token]) -> Result<Vec<String>> {
+    let at = meaningful(tokens);
+    let is_create = starts_with(tokens, &at, &["create", "table"])
+        || starts_with(tokens, &at, &["create", "or", "replace", "table"]);
+    if !is_create {
+        return Ok(Vec::new());
+    }
+    let body = at
+        .iter()
+        .position(|at| is_word(&tokens[*at], "as"))
+        .unwrap_or(at.len());
+    let clause = (0..body).find(|from| starts_with(tokens, &at[*from..], &["partitioned", "by"]));
+    let Some(from) = clause else {
+        return Ok(Vec::new());
+    };
+    let wrong = || {
+        Error::Input("PARTITIONED BY: expected column names in brackets, such as (user_id)".into())
+    };
+    let open = at
+        .get(from + 2)
+        .copied()
+        .filter(|at| tokens[*at] == Token::LParen)
+        .ok_or_else(wrong)?;
+    let close = at[from..]
+        .iter()
+        .copied()
+        .find(|at| tokens[*at] == Token::RParen)
+        .ok_or_else(wrong)?;
+    let columns: Vec<String> = tokens[open + 1..close]
+        .split(|token| *token == Token::Comma)
+        .map(|column| {
+            match column
+                .iter()
+                .filter(|token| !is_space(token))
+                .collect::<Vec<_>>()[..]
+            {
+                [Token::Word(_)] => Ok(part(
+                    column
+                        .iter()
+                        .find(|token| !is_space(token))
+                        .unwrap_or(&Token::EOF),
+                )),
+                _ => Err(wrong()),
+            }
+        })
+        .collect::<Result<_>>()?;
+    for token in &mut tokens[at[from]..=close] {
+        *token = Token::Whitespace(Whitespace::Space);
+    }
+    Ok(columns)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_is_split_outside_strings_and_comments() {
+        let script = "-- one; still one\nselect 'a;b''c';\n\n/* two; */ select 2;\n-- nothing\n";
+        let statements = split(script).unwrap();
+        assert_eq!(
+            statements,
+            ["-- one; still one\nselect 'a;b''c'", "/* two; */ select 2"]
+        );
+    }
+
+    #[test]
+    fn a_version_becomes_part_of_the_name() {
+        let mut tokens = tokenize("select * from silver.Plays version as of 3 p").unwrap();
+        rewrite_versions(&mut tokens).unwrap();
+        assert!(render(&tokens).starts_with("select * from silver.\"plays@v3\""));
+        assert!(!render(&tokens).contains(" AS "));
+        let mut tokens = tokenize("select t.id from t version as of 3 where t.id = 1").unwrap();
+        rewrite_versions(&mut tokens).unwrap();
+        assert!(render(&tokens).contains("\"t@v3\" AS \"t\""));
+        let mut tokens = tokenize("select * from t version as of x").unwrap();
+        assert!(rewrite_versions(&mut tokens).is_err());
+    }
+
+    #[test]
+    fn question_marks_are_numbered_outside_strings() {
+        let mut tokens = tokenize("select ?, '?', ?").unwrap();
+        number_parameters(&mut tokens);
+        assert_eq!(render(&tokens), "select $1, '?', $2");
+    }
+}
