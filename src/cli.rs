@@ -23,6 +23,7 @@ mod progress;
 mod serve;
 mod sql;
 mod target;
+mod terminal;
 
 /// Planning deep queries recurses; the default of 2 MiB is too little for unoptimised builds.
 const STACK_BYTES: usize = 16 << 20;
@@ -126,6 +127,7 @@ fn complain(error: &Error) {
         said = message;
         cause = source.source();
     }
+    progress::Progress::new().clear();
     // Nothing can be told when standard error is gone.
     let _ = io::Write::write_all(&mut io::stderr(), text.as_bytes());
 }
@@ -144,13 +146,6 @@ fn usage_error(command: &str, message: &str) -> ! {
     }
 }
 
-/// Parses a time zone of the IANA database.
-fn time_zone(text: &str) -> std::result::Result<String, String> {
-    text.parse::<chrono_tz::Tz>()
-        .map(|zone| zone.name().to_string())
-        .map_err(|_| "unknown time zone, expected an IANA name such as Europe/Berlin".to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -160,11 +155,5 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn a_time_zone_is_an_iana_name() {
-        assert_eq!(time_zone("Europe/Berlin").unwrap(), "Europe/Berlin");
-        assert!(time_zone("Berlin").is_err());
     }
 }

@@ -4,8 +4,9 @@
 use std::{sync::Arc, time::Duration};
 
 use arrow::{
-    array::RecordBatch,
-    datatypes::{Schema, SchemaRef},
+    array::{ArrowPrimitiveType, AsArray, RecordBatch},
+    compute::cast,
+    datatypes::{DataType, Float64Type, Int64Type, Schema, SchemaRef},
 };
 use arrow_flight::{
     FlightData, FlightDescriptor, FlightInfo, IpcMessage,
@@ -28,7 +29,7 @@ use futures::{FutureExt, Stream, StreamExt, TryStreamExt, future};
 use prost::Message;
 use tokio::sync::oneshot;
 use tonic::{
-    Code, Status,
+    Code,
     transport::{Channel, Endpoint},
 };
 
@@ -41,6 +42,8 @@ use crate::{
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// All that tonic says of a connection that broke; the cause is behind it.
+const TRANSPORT: &str = "transport error";
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 /// HTTP/2 windows that let a large result flow without waiting for each frame.
 const STREAM_WINDOW_BYTES: u32 = 4 << 20;
@@ -145,10 +148,44 @@ impl Client {
     }
 }
 
+/// The texts of a column of an answer.
+pub(crate) fn texts(batches: &[RecordBatch], column: usize) -> Result<Vec<Option<String>>> {
+    let mut values = Vec::new();
+    for batch in batches {
+        let array = cast(batch.column(column), &DataType::Utf8)?;
+        let texts = array.as_string::<i32>().iter();
+        values.extend(texts.map(|value| value.map(str::to_string)));
+    }
+    Ok(values)
+}
+
+/// The whole numbers of a column of an answer.
+pub(crate) fn integers(batches: &[RecordBatch], column: usize) -> Result<Vec<Option<i64>>> {
+    primitives::<Int64Type>(batches, column)
+}
+
+/// The numbers of a column of an answer.
+pub(crate) fn floats(batches: &[RecordBatch], column: usize) -> Result<Vec<Option<f64>>> {
+    primitives::<Float64Type>(batches, column)
+}
+
+fn primitives<T: ArrowPrimitiveType>(
+    batches: &[RecordBatch],
+    column: usize,
+) -> Result<Vec<Option<T::Native>>> {
+    let mut values = Vec::new();
+    for batch in batches {
+        let array = cast(batch.column(column), &T::DATA_TYPE)?;
+        values.extend(array.as_primitive::<T>().iter());
+    }
+    Ok(values)
+}
+
 /// A connection to a Flight SQL server; clones share it.
 #[derive(Debug, Clone)]
 pub struct RemoteClient {
     flight: FlightSqlServiceClient<Channel>,
+    url: String,
 }
 
 impl RemoteClient {
@@ -167,7 +204,23 @@ impl RemoteClient {
             FlightServiceClient::new(channel).max_decoding_message_size(wire::MAX_MESSAGE_BYTES);
         Ok(Self {
             flight: FlightSqlServiceClient::new_from_inner(flight),
+            url: url.to_string(),
         })
+    }
+
+    /// What went wrong; where the connection itself broke, with whom and why.
+    fn failure(&self, error: FlightError) -> Error {
+        match &error {
+            FlightError::Tonic(status) if status.message() == TRANSPORT => Error::Remote {
+                code: status.code(),
+                message: format!(
+                    "the connection to {} broke: {}; is `moodlake serve` still running there?",
+                    self.url,
+                    root_cause(status.as_ref())
+                ),
+            },
+            _ => wire::flight_error(error),
+        }
     }
 
     /// The server runs an update when it is asked for the result, and answers with an empty schema.
@@ -176,7 +229,7 @@ impl RemoteClient {
         let info = flight
             .execute(sql.to_string(), None)
             .await
-            .map_err(wire::flight_error)?;
+            .map_err(|error| self.failure(error))?;
         let schema = announced_schema(&info)?;
         if schema.fields().is_empty() {
             return Ok(u64::try_from(info.total_records).map_or(Outcome::Done, Outcome::Changed));
@@ -186,8 +239,10 @@ impl RemoteClient {
             .into_iter()
             .find_map(|endpoint| endpoint.ticket)
             .ok_or_else(|| Error::Internal("the server gave no ticket for its result".into()))?;
-        let batches = flight.do_get(ticket).await.map_err(wire::flight_error)?;
-        let batches = batches.map_err(|error| DataFusionError::from(wire::flight_error(error)));
+        let batches = flight.do_get(ticket).await;
+        let batches = batches.map_err(|error| self.failure(error))?;
+        let remote = self.clone();
+        let batches = batches.map_err(move |error| DataFusionError::from(remote.failure(error)));
         Ok(Outcome::Rows(Box::pin(RecordBatchStreamAdapter::new(
             schema, batches,
         ))))
@@ -202,8 +257,10 @@ impl RemoteClient {
         let (messages, failure) = encoded(ingest_command(target, mode), batches);
         let mut flight = self.flight.clone();
         let answer = async move {
-            let mut results = flight.do_put(messages).await.map_err(wire::flight_error)?;
-            results.message().await.map_err(remote_error)
+            let results = flight.do_put(messages).await;
+            let mut results = results.map_err(|error| self.failure(error))?;
+            let result = results.message().await;
+            result.map_err(|status| self.failure(FlightError::from(status)))
         };
         let answer = tokio::select! {
             biased;
@@ -223,7 +280,8 @@ impl RemoteClient {
     }
 }
 
-fn endpoint(url: &str) -> Result<Endpoint> {
+/// The address in `url`, if it is one.
+pub(crate) fn endpoint(url: &str) -> Result<Endpoint> {
     let authority = ["grpc://", "grpc+tcp://", "http://"]
         .iter()
         .find_map(|scheme| url.strip_prefix(scheme))
@@ -252,7 +310,7 @@ fn announced_schema(info: &FlightInfo) -> Result<SchemaRef> {
 fn ingest_command(target: &TableName, mode: IngestMode) -> CommandStatementIngest {
     let (if_not_exist, if_exists) = match mode {
         IngestMode::Create => (Missing::Create, Exists::Fail),
-        IngestMode::Append => (Missing::Fail, Exists::Append),
+        IngestMode::Append | IngestMode::Fill => (Missing::Fail, Exists::Append),
         IngestMode::Replace => (Missing::Create, Exists::Replace),
         IngestMode::CreateAppend => (Missing::Create, Exists::Append),
     };
@@ -263,6 +321,10 @@ fn ingest_command(target: &TableName, mode: IngestMode) -> CommandStatementInges
         }),
         table: target.table.clone(),
         schema: Some(target.schema.clone()),
+        options: (mode == IngestMode::Fill)
+            .then(|| (wire::ONLY_IF_EMPTY.to_string(), "true".to_string()))
+            .into_iter()
+            .collect(),
         ..CommandStatementIngest::default()
     }
 }
@@ -304,13 +366,9 @@ fn encoded(
     (messages, failure)
 }
 
-fn remote_error(status: Status) -> Error {
-    wire::flight_error(FlightError::from(status))
-}
-
 /// A transport error's own words say only that there was one.
-fn root_cause(error: &tonic::transport::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
     while let Some(source) = cause.source() {
         cause = source;
     }

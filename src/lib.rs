@@ -11,3 +11,4 @@ pub mod server;
 pub mod sources;
 pub mod statement;
 pub mod telemetry;
+mod wording;

@@ -4,7 +4,8 @@ use std::io::{self, IsTerminal};
 
 use tracing_subscriber::EnvFilter;
 
-const DEFAULT_FILTER: &str = "warn";
+/// delta-rs logs as errors what is tried again with success; whatever fails for good is told to the client.
+const DEFAULT_FILTER: &str = "warn,deltalake_core=off,buoyant_kernel=off";
 
 /// Starts logging for the whole process; a second call does nothing.
 ///

@@ -28,6 +28,7 @@ struct Project(TempDir);
 impl Project {
     fn new(scripts: &[(&str, &str)]) -> Result<Self> {
         let project = Self(tempfile::tempdir()?);
+        fs::create_dir(project.lake())?;
         for (name, sql) in scripts {
             project.write(name, sql)?;
         }
@@ -184,6 +185,46 @@ fn a_change_of_the_data_reaches_its_readers() -> Result<()> {
 }
 
 #[test]
+fn a_view_is_made_once_and_passes_on_what_changes_behind_it() -> Result<()> {
+    let raw = (
+        "bronze/raw.sql",
+        "create table if not exists bronze.raw (x bigint)",
+    );
+    let view = (
+        "silver/numbers.sql",
+        "-- Numbers.\ncreate or replace view silver.numbers as select x from bronze.raw",
+    );
+    let check = (
+        "silver/numbers.check.sql",
+        "select x from silver.numbers where x < 0",
+    );
+    let project = Project::new(&[raw, view, check, DOUBLES])?;
+    project.build(&[])?.ok()?;
+    let second = project.build(&[])?.ok()?;
+    assert!(
+        second.stdout.starts_with("0 run, 3 up"),
+        "{}",
+        second.stdout
+    );
+
+    project.rows("insert into bronze.raw values (5)")?;
+    let plan = project.build(&["--plan"])?.ok()?;
+    assert!(plan.stdout.contains("1 would run"), "{}", plan.stdout);
+    let third = project.build(&[])?.ok()?;
+    assert!(third.stdout.contains("1 run, 2 up"), "{}", third.stdout);
+    assert_eq!(project.rows("select x from gold.doubles")?, [["10"]]);
+
+    project.rows("insert into bronze.raw values (-1)")?;
+    let broken = project.build(&[])?;
+    assert!(
+        broken.code == 1 && broken.stdout.contains("1 offending row"),
+        "{}",
+        broken.stdout
+    );
+    Ok(())
+}
+
+#[test]
 fn scripts_that_cannot_be_ordered_are_refused_by_file() -> Result<()> {
     let circle = Project::new(&[
         (
@@ -203,6 +244,11 @@ fn scripts_that_cannot_be_ordered_are_refused_by_file() -> Result<()> {
         ),
     ])?;
     let nowhere = Project::new(&[DOUBLES])?;
+    let itself = Project::new(&[(
+        "gold/a.sql",
+        "create or replace table gold.a as select x from gold.a",
+    )])?;
+    let misplaced = Project::new(&[NUMBERS, ("glod/b.sql", "select 1")])?;
     let misnamed = Project::new(&[(
         "gold/a.sql",
         "create or replace table gold.b as select 1 as x",
@@ -222,6 +268,8 @@ fn scripts_that_cannot_be_ordered_are_refused_by_file() -> Result<()> {
             vec!["gold/doubles.sql", "silver.numbers", "no script makes"],
         ),
         (misnamed, vec!["gold/a.sql", "gold.b"]),
+        (itself, vec!["gold/a.sql", "circle"]),
+        (misplaced, vec!["glod: no such layer"]),
     ] {
         let run = project.build(&[])?;
         assert_eq!(run.code, 1, "{}", run.stderr);
@@ -296,6 +344,8 @@ fn a_warning_is_reported_and_stops_nothing() -> Result<()> {
         run.stdout
     );
     assert_eq!(project.rows("select x from gold.doubles")?, [["2"]]);
+    let checked = project.build(&["--checks-only"])?.ok()?;
+    assert!(!checked.stdout.contains("up to date"), "{}", checked.stdout);
     let again = project
         .build(&["--checks-only", "--format", "json"])?
         .ok()?;
@@ -438,7 +488,8 @@ fn a_build_after_a_kill_ends_in_the_same_gold() -> Result<()> {
     // Each finished step is one line on standard error; the next are under way when it comes.
     for steps in [1, 12, 30] {
         let dir = copy(IMPORTED.path())?;
-        let mut child = command(&["build", "--dir", text(&dir.path().join("lake"))])
+        let lake = dir.path().join("lake");
+        let mut child = command(&["build", "--dir", text(&lake), "--format", "json"])
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()?;

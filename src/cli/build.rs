@@ -76,8 +76,11 @@ impl Arguments {
 /// Runs the command.
 pub(super) async fn run(arguments: Arguments) -> Result<Verdict> {
     let request = arguments.request();
-    let client = arguments.target.connect().await?;
-    let progress = Progress::new();
+    let client = arguments.target.connect_existing().await?;
+    let progress = match arguments.format {
+        Format::Text => Progress::new().without_steps(),
+        Format::Json | Format::Junit => Progress::new(),
+    };
     let report = if arguments.plan {
         pipeline::plan(&client, &request).await?
     } else {

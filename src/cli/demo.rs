@@ -5,19 +5,22 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::client::Client;
+use crate::client::{Client, texts};
 use crate::engine::FileAccess;
 use crate::error::Result;
-use crate::pipeline::{self, Format, Request};
+use crate::pipeline::{self, Request};
 use crate::server;
 use crate::sources::generate::{self, generate};
-use crate::sources::import::{self, UserNames, import};
+use crate::sources::import::{self, UserNames, import, time_zone, user_name};
+use crate::wording::counted;
 
 use super::insights::{self, Listener};
 use super::progress::Progress;
 use super::serve::{LISTEN, listen};
 use super::target::{Folder, open};
 use super::{Verdict, output};
+
+mod kept_apart;
 
 /// What is generated unless told otherwise: about 10,000 plays of one listener.
 pub(super) const USERS: u32 = 1;
@@ -27,15 +30,20 @@ pub(super) const SEED: u64 = 42;
 
 /// Where generated files go, inside the lake's folder: the dot keeps it from being a schema.
 const GENERATED: &str = ".generated";
+/// The zone that generated listeners live in.
+const GENERATED_ZONE: &str = "UTC";
+/// The tables that the last part of the demo reads.
+const TOLD: [&str; 2] = ["gold.coverage", "gold.insights"];
 
 const EXAMPLES: &str = "\
 Examples:
   moodlake demo                                       on generated data
   moodlake demo --catalog dataset.csv.gz              generated plays of real tracks
-  moodlake demo --catalog dataset.csv.gz --history my_spotify_data.zip
+  moodlake demo --catalog dataset.csv.gz --history my_spotify_data.zip --user ada --timezone Europe/Berlin
   moodlake demo --serve                               and then serve it
 
-Without --history the plays are generated, and the output says so.";
+Without --history the plays are generated, and the output says so. Real and generated plays are kept
+in lakes of their own: --dir.";
 
 /// The arguments of `demo`.
 #[derive(Debug, Args)]
@@ -49,15 +57,21 @@ pub(super) struct Arguments {
     /// A Spotify export: a folder, .zip or .json; can be repeated
     #[arg(long, value_name = "PATH")]
     history: Vec<PathBuf>,
+    /// Whose history it is [default: the name of the folder or file]
+    #[arg(long, value_name = "NAME", value_parser = user_name, requires = "history")]
+    user: Option<String>,
+    /// The listener's time zone, such as Europe/Berlin [default: UTC]
+    #[arg(long, value_name = "TZ", value_parser = time_zone, requires = "history")]
+    timezone: Option<String>,
     /// Serve the lake when it is built
     #[arg(long)]
     serve: bool,
 }
 
-/// The files to import, and whether they are made up.
-struct Input {
-    paths: Vec<PathBuf>,
-    is_generated: bool,
+impl Arguments {
+    fn is_generated(&self) -> bool {
+        self.history.is_empty()
+    }
 }
 
 /// Runs the command.
@@ -70,90 +84,129 @@ pub(super) async fn run(arguments: Arguments) -> Result<Verdict> {
     } else {
         None
     };
-    let input = gather(progress, &dir, &arguments)?;
     let engine = open(&dir, FileAccess::Under(Vec::new())).await?;
     let client = Client::Local(engine.clone());
-    let users = load(progress, &client, &input).await?;
+    let generated = dir.join(GENERATED);
+    kept_apart::check(&client, &dir, &generated, &arguments).await?;
+    let options = gather(progress, &generated, &arguments)?;
+    let report = load(progress, &client, &options).await?;
+    if !report.is_of_use() {
+        output::write(|out| writeln!(out, "Nothing in the files could be loaded."))?;
+        return Ok(Verdict::Failed);
+    }
     if build(progress, &client).await? == Verdict::Failed {
         return Ok(Verdict::Failed);
     }
-    tell(&client, &dir, &users, input.is_generated).await?;
-    match listener {
-        Some(listener) => listen(listener, engine).await,
-        None => Ok(Verdict::Succeeded),
+    let told = tell(&client, &dir, &report.users(), arguments.is_generated()).await?;
+    if let Some(listener) = listener {
+        listen(listener, engine).await?;
     }
+    Ok(if report.is_whole() {
+        told
+    } else {
+        Verdict::Failed
+    })
 }
 
-/// The files that were given; what is missing is generated.
-fn gather(progress: Progress, dir: &Path, arguments: &Arguments) -> Result<Input> {
+/// What to import: the files that were given; what is missing is generated.
+fn gather(progress: Progress, generated: &Path, arguments: &Arguments) -> Result<import::Options> {
     let mut paths: Vec<PathBuf> = arguments.catalog.iter().cloned().collect();
-    if !arguments.history.is_empty() {
+    if !arguments.is_generated() {
         paths.extend(arguments.history.iter().cloned());
-        return Ok(Input {
+        return Ok(import::Options {
             paths,
-            is_generated: false,
+            users: match &arguments.user {
+                Some(name) => UserNames::Named(name.clone()),
+                None => UserNames::FromPath,
+            },
+            timezone: arguments.timezone.clone(),
         });
     }
-    let out = dir.join(GENERATED);
     let step = progress.step("generate", "example data");
     let made = generate(&generate::Options {
-        out: out.clone(),
+        out: generated.to_path_buf(),
         users: USERS,
         days: DAYS,
         tracks: TRACKS,
         seed: SEED,
         catalog: arguments.catalog.clone(),
     })?;
-    step.done(&format!("{} plays in {}", made.plays, out.display()));
+    kept_apart::mark(generated, arguments)?;
+    step.done(&format!(
+        "{} in {}",
+        counted(made.plays, "play"),
+        generated.display()
+    ));
     paths.extend(made.catalog);
     paths.extend(made.histories);
-    Ok(Input {
+    Ok(import::Options {
         paths,
-        is_generated: true,
+        users: UserNames::FromPath,
+        timezone: Some(GENERATED_ZONE.to_string()),
     })
 }
 
-/// Imports the files; returns the listeners in them.
-async fn load(progress: Progress, client: &Client, input: &Input) -> Result<Vec<String>> {
+async fn load(
+    progress: Progress,
+    client: &Client,
+    options: &import::Options,
+) -> Result<import::Report> {
     let step = progress.step("import", "reading");
-    let options = import::Options {
-        paths: input.paths.clone(),
-        users: UserNames::FromPath,
-        timezone: None,
-    };
-    let report = import(client, &options).await?;
-    step.done(&format!("{} new rows", report.rows_added()));
+    let report = import(client, options).await?;
+    step.done(&counted(report.rows_added(), "new row"));
     output::write(|out| writeln!(out, "{report}\n"))?;
-    Ok(report.users())
+    Ok(report)
 }
 
+/// Builds with the scripts of this program, whatever lies beside it.
 async fn build(progress: Progress, client: &Client) -> Result<Verdict> {
-    let request = Request {
-        scripts: pipeline::default_scripts(),
-        ..Request::default()
-    };
     let step = progress.step("build", "sql");
+    let request = Request::default();
     let report = pipeline::build(client, &request, &|event| progress.build_event(event)).await?;
-    if report.succeeded() {
-        step.done("silver, models and gold are up to date");
-        return Ok(Verdict::Succeeded);
+    step.done(match (report.succeeded(), report.is_complete()) {
+        (false, _) => "failed",
+        (true, false) => "not everything could be built",
+        (true, true) => "silver, models and gold are up to date",
+    });
+    let shortfalls = report.shortfalls();
+    if !shortfalls.is_empty() {
+        output::write(|out| writeln!(out, "{shortfalls}"))?;
     }
-    progress.clear();
-    output::write(|out| out.write_all(report.render(Format::Text).as_bytes()))?;
-    Ok(Verdict::Failed)
+    Ok(if report.succeeded() {
+        Verdict::Succeeded
+    } else {
+        Verdict::Failed
+    })
 }
 
 /// Prints the insights about the listener who was imported, and how to go on.
-async fn tell(client: &Client, dir: &Path, users: &[String], is_generated: bool) -> Result<()> {
+async fn tell(
+    client: &Client,
+    dir: &Path,
+    users: &[String],
+    is_generated: bool,
+) -> Result<Verdict> {
+    let missing = missing(client).await?;
+    if !missing.is_empty() {
+        output::write(|out| {
+            writeln!(
+                out,
+                "There are no insights, for {} could not be built: see above.",
+                missing.join(" and ")
+            )
+        })?;
+        return Ok(Verdict::Failed);
+    }
     let listeners = insights::listeners(client).await?;
     let imported = |listener: &&Listener| users.contains(&listener.user_id);
     let Some(listener) = listeners.iter().find(imported).or(listeners.first()) else {
-        return output::write(|out| {
+        output::write(|out| {
             writeln!(
                 out,
-                "There are no plays yet: give --history PATH, or leave it away."
+                "There are no insights, for there are no plays of music: give --history PATH, or leave it away."
             )
-        });
+        })?;
+        return Ok(Verdict::Failed);
     };
     let text = insights::describe(client, listener).await?;
     output::write(|out| {
@@ -165,15 +218,25 @@ async fn tell(client: &Client, dir: &Path, users: &[String], is_generated: bool)
         }
         writeln!(out, "{text}")?;
         if listeners.len() > 1 {
-            let others = listeners.len() - 1;
-            writeln!(out, "gold.insights has {others} more listener(s).\n")?;
+            let others = counted(listeners.len() as u64 - 1, "more listener");
+            writeln!(out, "gold.insights has {others}.\n")?;
         }
         writeln!(
             out,
             "A listening summary, not a medical or psychological assessment.\n"
         )?;
         out.write_all(next_steps(dir, &listener.user_id).as_bytes())
-    })
+    })?;
+    Ok(Verdict::Succeeded)
+}
+
+/// Those of [`TOLD`] that are not there.
+async fn missing(client: &Client) -> Result<Vec<&'static str>> {
+    let sql = "select schema_name || '.' || table_name from system.tables";
+    let (_, batches) = client.query(sql).await?;
+    let there = texts(&batches, 0)?;
+    let is_missing = |table: &&str| !there.iter().flatten().any(|name| name == table);
+    Ok(TOLD.into_iter().filter(is_missing).collect())
 }
 
 fn next_steps(dir: &Path, user: &str) -> String {
@@ -187,9 +250,10 @@ Go on
   connect      pip install adbc-driver-flightsql adbc-driver-manager pyarrow, then in Python:
 
     from adbc_driver_flightsql import dbapi
-    with dbapi.connect(\"grpc://{LISTEN}\") as connection, connection.cursor() as cursor:
-        cursor.execute(\"select * from recommend('coach', user_id => '{user}')\")
-        print(cursor.fetch_arrow_table().to_pandas())
+    with dbapi.connect(\"grpc://{LISTEN}\", autocommit=True) as connection, connection.cursor() as cursor:
+        cursor.execute(\"select rank, track_name, artist, reason from recommend('coach', user_id => '{user}')\")
+        for row in cursor.fetchall():
+            print(row)
 "
     )
 }

@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::error::Result;
 use crate::sources::generate::{Options, generate};
+use crate::wording::counted;
 
 use super::Verdict;
 use super::progress::Progress;
@@ -52,9 +53,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict> {
     let step = Progress::new().step("generate", &arguments.out.display().to_string());
     let made = generate(&options)?;
     step.done(&format!(
-        "{} plays of {} users in {}",
-        made.plays,
-        made.users.len(),
+        "{} of {} in {}",
+        counted(made.plays, "play"),
+        counted(made.users.len() as u64, "user"),
         arguments.out.display()
     ));
     Ok(Verdict::Succeeded)

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::error::Result;
-use crate::sources::import::{Options, UserNames, import};
+use crate::sources::import::{Options, UserNames, import, time_zone, user_name};
+use crate::wording::counted;
 
 use super::progress::Progress;
 use super::target::Target;
-use super::{Verdict, output, time_zone};
+use super::{Verdict, output};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -19,7 +20,8 @@ Examples:
   moodlake import exports/ --user-from folder     one sub-folder for each listener
   moodlake import exports/ada --server grpc://127.0.0.1:50051
 
-The same file twice adds nothing. Personal fields (user name, addresses, city) are not kept.";
+The same file twice adds nothing. Personal fields (user name, addresses, device, city) are not kept.
+A file that is cut off or damaged is loaded as far as it goes; the exit code is then 1.";
 
 /// The arguments of `import`.
 #[derive(Debug, Args)]
@@ -29,7 +31,7 @@ pub(super) struct Arguments {
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// Whose history it is [default: the name of the folder or file]
-    #[arg(long, value_name = "NAME", conflicts_with = "user_from")]
+    #[arg(long, value_name = "NAME", value_parser = user_name, conflicts_with = "user_from")]
     user: Option<String>,
     /// Where the names of listeners come from, for one folder of folders
     #[arg(long, value_name = "WHERE")]
@@ -62,7 +64,16 @@ pub(super) async fn run(arguments: Arguments) -> Result<Verdict> {
     let client = arguments.target.connect().await?;
     let step = Progress::new().step("import", "reading");
     let report = import(&client, &options).await?;
-    step.done(&format!("{} new rows", report.rows_added()));
-    output::write(|out| writeln!(out, "{report}"))?;
-    Ok(Verdict::Succeeded)
+    step.done(&counted(report.rows_added(), "new row"));
+    let next = if report.is_of_use() {
+        format!("Next: moodlake build{}", arguments.target)
+    } else {
+        "Nothing in the files could be loaded".to_string()
+    };
+    output::write(|out| writeln!(out, "{report}\n\n{next}"))?;
+    Ok(if report.is_of_use() && report.is_whole() {
+        Verdict::Succeeded
+    } else {
+        Verdict::Failed
+    })
 }

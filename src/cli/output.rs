@@ -3,8 +3,9 @@
 use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
 
-use arrow::array::{Array, RecordBatch};
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::error::ArrowError;
 use arrow::json::ArrayWriter;
 use arrow::json::writer::{JsonArray, WriterBuilder};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -14,6 +15,13 @@ use datafusion::execution::SendableRecordBatchStream;
 use futures::{StreamExt, TryStreamExt};
 
 use crate::error::{Error, Result};
+
+use super::terminal::{columns, fold};
+
+/// The column of `system.tables` and others that holds whole scripts.
+const STATEMENT: &str = "statement";
+/// Narrower columns cannot be read: a table of very many is wider than the terminal.
+const NARROWEST: usize = 8;
 
 /// How rows are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -43,6 +51,10 @@ pub(super) async fn write_rows(rows: SendableRecordBatchStream, format: RowForma
     match format {
         RowFormat::Table => {
             let batches: Vec<RecordBatch> = rows.try_collect().await?;
+            let batches = match columns() {
+                Some(width) => vec![fitted(&schema, &batches, width)?],
+                None => batches,
+            };
             let table = as_table(schema, &batches)?;
             write(|out| writeln!(out, "{table}"))
         }
@@ -69,6 +81,75 @@ fn as_table(schema: SchemaRef, batches: &[RecordBatch]) -> Result<impl std::fmt:
     let empty = [RecordBatch::new_empty(schema)];
     let batches = if batches.is_empty() { &empty } else { batches };
     Ok(pretty_format_batches_with_options(batches, &options)?)
+}
+
+/// The rows as text that fits a terminal: cells are folded, and of statements only the first line is shown.
+fn fitted(schema: &SchemaRef, batches: &[RecordBatch], width: usize) -> Result<RecordBatch> {
+    let options = FormatOptions::default().with_null("");
+    let mut texts: Vec<Vec<String>> = vec![Vec::new(); schema.fields().len()];
+    for batch in batches {
+        for (column, texts) in batch.columns().iter().zip(&mut texts) {
+            let values = ArrayFormatter::try_new(column.as_ref(), &options)?;
+            for row in 0..batch.num_rows() {
+                texts.push(values.value(row).try_to_string()?);
+            }
+        }
+    }
+    for (field, texts) in schema.fields().iter().zip(&mut texts) {
+        if field.name() == STATEMENT {
+            texts.iter_mut().for_each(|text| cut_to_first_line(text));
+        }
+    }
+    let widths = widths(schema, &texts);
+    let widest = widest_column(&widths, width);
+    let fold_all = |texts: &Vec<String>| {
+        let folded = texts.iter().map(|text| fold(text, widest).join("\n"));
+        Arc::new(StringArray::from_iter_values(folded)) as ArrayRef
+    };
+    let fields = schema.fields().iter();
+    let fields: Vec<Field> = fields
+        .map(|field| Field::new(field.name(), DataType::Utf8, true))
+        .collect();
+    let rows = RecordBatchOptions::new()
+        .with_row_count(Some(batches.iter().map(RecordBatch::num_rows).sum()));
+    Ok(RecordBatch::try_new_with_options(
+        Arc::new(Schema::new(fields)),
+        texts.iter().map(fold_all).collect(),
+        &rows,
+    )?)
+}
+
+fn cut_to_first_line(text: &mut String) {
+    if let Some(end) = text.find('\n') {
+        text.truncate(end);
+        text.push_str(" …");
+    }
+}
+
+fn widths(schema: &SchemaRef, texts: &[Vec<String>]) -> Vec<usize> {
+    let length = |text: &str| text.lines().map(|line| line.chars().count()).max();
+    let fields = schema.fields().iter().zip(texts);
+    fields
+        .map(|(field, texts)| {
+            let longest = texts.iter().filter_map(|text| length(text)).max();
+            longest.unwrap_or(0).max(field.name().chars().count())
+        })
+        .collect()
+}
+
+/// How wide a column may be for all of them, with their frames, to fit into `width`.
+fn widest_column(widths: &[usize], width: usize) -> usize {
+    let room = width.saturating_sub(3 * widths.len() + 1);
+    let (mut narrow, mut left) = (widths.to_vec(), room);
+    narrow.sort_unstable();
+    for (index, width) in narrow.iter().enumerate() {
+        let share = left / (narrow.len() - index);
+        if *width > share {
+            return share.max(NARROWEST);
+        }
+        left -= width;
+    }
+    usize::MAX
 }
 
 /// CSV as RFC 4180 has it, with `\n` as line end: nulls are empty, nested values JSON.
@@ -159,15 +240,22 @@ impl<W: Write> JsonRows<W> {
 
 impl<W: Write> Rows for JsonRows<W> {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        Ok(self.0.write(batch)?)
+        self.0.write(batch).map_err(json_error)
     }
 
     fn finish(mut self) -> Result<()> {
-        self.0.finish()?;
+        self.0.finish().map_err(json_error)?;
         let mut out = self.0.into_inner();
         out.write_all(b"\n")
             .and_then(|()| out.flush())
             .map_err(Error::io("standard output"))
+    }
+}
+
+fn json_error(error: ArrowError) -> Error {
+    match error {
+        ArrowError::IoError(_, source) => Error::io("standard output")(source),
+        other => other.into(),
     }
 }
 
@@ -182,10 +270,9 @@ fn csv_error(error: csv::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use arrow::array::{
-        ArrayRef, BooleanArray, Float64Array, Int32Array, StringArray, StructArray,
-        TimestampMicrosecondArray,
+        BooleanArray, Float64Array, Int32Array, StructArray, TimestampMicrosecondArray,
     };
-    use arrow::datatypes::{DataType, Int32Type};
+    use arrow::datatypes::Int32Type;
 
     use super::*;
 
@@ -225,6 +312,42 @@ mod tests {
              \"a, \"\"b\"\"\",true,2026-03-01T07:58:12Z,2026-03-01T07:58:12,0.1,\"{\"\"x\"\":1}\"\n\
              ,false,,,2.0,\"{\"\"x\"\":2}\"\n"
         );
+    }
+
+    #[test]
+    fn a_table_fits_its_terminal() {
+        let texts = vec!["short".to_string(), "word ".repeat(40)];
+        let statements = vec!["create table a\nas select 1"; 2];
+        let batch = RecordBatch::try_from_iter([
+            ("text", Arc::new(StringArray::from(texts)) as ArrayRef),
+            ("statement", Arc::new(StringArray::from(statements))),
+        ])
+        .unwrap();
+        let fitted = fitted(&batch.schema(), std::slice::from_ref(&batch), 60).unwrap();
+        let table = as_table(fitted.schema(), &[fitted]).unwrap().to_string();
+        assert!(
+            table.lines().all(|line| line.chars().count() <= 60),
+            "{table}"
+        );
+        assert_eq!(table.matches("word").count(), 40);
+        assert!(table.contains("create table a …") && !table.contains("select"));
+        assert_eq!(widest_column(&[3, 10], 80), usize::MAX);
+    }
+
+    #[test]
+    fn a_reader_that_has_seen_enough_is_no_failure() {
+        struct Closed;
+        impl Write for Closed {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut rows = JsonRows::new(Closed);
+        let error = rows.write(&sample()).and_then(|()| rows.finish());
+        assert!(matches!(error, Err(Error::Io { .. })), "{error:?}");
     }
 
     #[test]

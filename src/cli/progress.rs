@@ -1,5 +1,5 @@
 //! What runs and how long it took, on standard error: one line that changes on a terminal, one line
-//! a step elsewhere.
+//! a step elsewhere, unless a report on the same stream of text says it anyway.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -13,6 +13,7 @@ const CLEAR_LINE: &str = "\r\x1b[2K";
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Progress {
     in_place: bool,
+    tells_steps: bool,
 }
 
 /// A step under way.
@@ -24,8 +25,18 @@ pub(super) struct Step {
 
 impl Progress {
     pub(super) fn new() -> Self {
+        let in_place = io::stderr().is_terminal();
         Self {
-            in_place: io::stderr().is_terminal(),
+            in_place,
+            tells_steps: !in_place,
+        }
+    }
+
+    /// Without a line for each step of a build: the report has them.
+    pub(super) fn without_steps(self) -> Self {
+        Self {
+            tells_steps: false,
+            ..self
         }
     }
 
@@ -45,7 +56,7 @@ impl Progress {
             Event::Started { name, done, of } => {
                 self.show(&format!("build     {}/{of} {name} ...", done + 1));
             }
-            Event::Ran { name, elapsed } if !self.in_place => {
+            Event::Ran { name, elapsed } if self.tells_steps => {
                 self.note(&format!("build     {name} {}", seconds(elapsed)));
             }
             Event::Ran { .. } => {}

@@ -1,7 +1,7 @@
 //! `moodlake sql`: statements from the command line, a file or standard input.
 
 use std::io::{self, IsTerminal, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -13,6 +13,7 @@ use futures::TryStreamExt;
 use crate::engine::Outcome;
 use crate::error::{Error, Result};
 use crate::statement::split;
+use crate::wording::counted;
 
 use super::output::{RowFormat, write_rows};
 use super::progress::Progress;
@@ -48,20 +49,23 @@ pub(super) struct Arguments {
 
 /// Runs the command.
 pub(super) async fn run(arguments: Arguments) -> Result<Verdict> {
-    let statements = split(&script(&arguments)?)?;
+    let script = script(&arguments)?;
+    let file = arguments.file.as_deref();
+    let statements = split(&script).map_err(|error| at(error, file, None))?;
     if statements.is_empty() {
         usage_error("sql", "there is no statement to run");
     }
-    let client = arguments.target.connect().await?;
+    let client = arguments.target.connect_existing().await?;
     let progress = Progress::new();
     let last = statements.len() - 1;
     let mut rows = None;
     for (index, statement) in statements.iter().enumerate() {
-        match client.run(statement).await? {
+        let place = (last > 0).then(|| Place::of(&script, &statements[..=index]));
+        let placed = |error| at(error, file, place.as_ref());
+        match client.run(statement).await.map_err(placed)? {
             Outcome::Rows(stream) if index == last => rows = Some(stream),
-            Outcome::Rows(stream) => rows = Some(collect(stream).await?),
-            Outcome::Changed(1) => progress.note("1 row changed"),
-            Outcome::Changed(count) => progress.note(&format!("{count} rows changed")),
+            Outcome::Rows(stream) => rows = Some(collect(stream).await.map_err(placed)?),
+            Outcome::Changed(count) => progress.note(&format!("{} changed", counted(count, "row"))),
             Outcome::Done => progress.note("done"),
         }
     }
@@ -69,6 +73,46 @@ pub(super) async fn run(arguments: Arguments) -> Result<Verdict> {
         write_rows(rows, arguments.format).await?;
     }
     Ok(Verdict::Succeeded)
+}
+
+/// A statement's place in its script, both from 1.
+#[derive(Debug, PartialEq, Eq)]
+struct Place {
+    statement: usize,
+    /// The line of its first word, below its comments.
+    line: usize,
+}
+
+impl Place {
+    /// The place of the last of `statements`, which `script` begins with.
+    fn of(script: &str, statements: &[String]) -> Self {
+        let mut start = 0;
+        let mut end = 0;
+        for statement in statements {
+            start = script[end..]
+                .find(statement.as_str())
+                .map_or(end, |ahead| end + ahead);
+            end = script.len().min(start + statement.len());
+        }
+        let is_comment = |line: &&str| line.trim().is_empty() || line.trim().starts_with("--");
+        let comments = script[start..end].lines().take_while(is_comment).count();
+        Self {
+            statement: statements.len(),
+            line: script[..start].matches('\n').count() + comments + 1,
+        }
+    }
+}
+
+/// The error with the file and the place of its statement, as far as there are any.
+fn at(error: Error, file: Option<&Path>, place: Option<&Place>) -> Error {
+    let file = file.map(|file| file.display().to_string());
+    let place =
+        place.map(|Place { statement, line }| format!("statement {statement}, line {line}"));
+    let parts: Vec<String> = file.into_iter().chain(place).collect();
+    match (error, parts.as_slice()) {
+        (error, []) => error,
+        (error, parts) => Error::Input(format!("{}: {error}", parts.join(", "))),
+    }
 }
 
 fn script(arguments: &Arguments) -> Result<String> {
@@ -100,4 +144,24 @@ async fn collect(stream: SendableRecordBatchStream) -> Result<SendableRecordBatc
         Arc::clone(&schema),
         None,
     )?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_names_file_statement_and_line() {
+        let script = "select 1;\n\n-- why\nselect 2;\nselect 1";
+        let statements = split(script).unwrap();
+        let line = |upto: usize| Place::of(script, &statements[..upto]).line;
+        assert_eq!([line(1), line(2), line(3)], [1, 4, 5]);
+        let place = Place::of(script, &statements[..2]);
+        let error = at(
+            Error::Input("no".into()),
+            Some(Path::new("a.sql")),
+            Some(&place),
+        );
+        assert_eq!(error.to_string(), "a.sql, statement 2, line 4: no");
+    }
 }

@@ -7,10 +7,12 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 const RESAMPLES: usize = 400;
 /// With fewer groups a bootstrap interval is far too narrow; none is given.
 const LEAST_GROUPS: usize = 20;
+/// With more resamples without a figure, such as the AUC of those that lack a class, the rest is a biased sample.
+const LEAST_FIGURES: usize = RESAMPLES * 9 / 10;
 const TAIL: f64 = 0.025;
 
 /// An interval for each of the `N` figures that `figures` computes from row weights; a NaN figure is left out of a
-/// resample. None for too few groups, and for a figure that no resample changes.
+/// resample. None for too few groups, for a figure that a tenth of the resamples lacks, or that no resample changes.
 pub(super) fn intervals<const N: usize>(
     groups: &[u32],
     seed: u64,
@@ -65,6 +67,9 @@ fn dense(groups: &[u32]) -> (Vec<usize>, usize) {
     reason = "an index into at most RESAMPLES values"
 )]
 fn quantiles(mut sample: Vec<f64>) -> Option<(f64, f64)> {
+    if sample.len() < LEAST_FIGURES {
+        return None;
+    }
     sample.sort_unstable_by(f64::total_cmp);
     let at = |share: f64| {
         sample
@@ -116,6 +121,20 @@ mod tests {
             (2.5..4.0).contains(&ratio),
             "sqrt(10) expected, got {ratio}"
         );
+    }
+
+    #[test]
+    fn no_interval_from_the_few_resamples_that_have_a_figure() {
+        let values: Vec<f64> = (0..40).map(f64::from).collect();
+        let groups: Vec<u32> = (0..40).collect();
+        let mean = mean_of(&values);
+        // A third of the resamples lacks the first row.
+        let figure = |weights: &[f64]| match weights[0] {
+            0.0 => [f64::NAN],
+            _ => mean(weights),
+        };
+        assert_eq!(intervals(&groups, 1, figure), [None]);
+        assert!(intervals(&groups, 1, &mean)[0].is_some());
     }
 
     #[test]

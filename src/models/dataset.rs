@@ -11,11 +11,15 @@ use std::{
 use arrow::{
     array::{ArrayRef, AsArray, RecordBatch},
     compute::cast,
-    datatypes::{DataType, Field, Float64Type, SchemaRef},
+    datatypes::{DataType, Field, Float64Type, Schema, SchemaRef},
 };
 use ndarray::{Array2, ArrayView1, Axis};
 
-use super::TOO_FEW_ROWS;
+use super::{
+    TOO_FEW_ROWS,
+    options::{Options, SplitKind},
+    split::{FOLD_COLUMN, GROUP_COLUMN},
+};
 use crate::error::{Error, Result};
 
 /// Marks a null in a column of codes.
@@ -27,6 +31,29 @@ pub(super) struct Roles<'a> {
     pub(super) label: Option<&'a str>,
     pub(super) group: Option<&'a str>,
     pub(super) fold: Option<&'a str>,
+}
+
+impl<'a> Roles<'a> {
+    /// The roles of the columns that a query has for a model with these options.
+    pub(super) fn of(options: &'a Options, schema: &Schema) -> Self {
+        let Options::Logistic(options) = options else {
+            return Self::default();
+        };
+        let has = |column: &&str| schema.column_with_name(column).is_some();
+        let must_have_group = options.split == SplitKind::Artist;
+        Self {
+            label: Some(&options.label),
+            group: Some(GROUP_COLUMN).filter(|column| must_have_group || has(column)),
+            fold: Some(FOLD_COLUMN).filter(has),
+        }
+    }
+
+    /// The other columns of the query, and where they are.
+    pub(super) fn features(self, schema: &Schema) -> impl Iterator<Item = (usize, &Field)> {
+        let taken = [self.label, self.group, self.fold];
+        let fields = schema.fields().iter().map(AsRef::as_ref).enumerate();
+        fields.filter(move |(_, field)| !taken.contains(&Some(field.name().as_str())))
+    }
 }
 
 /// The usable rows of a query in a total order.
@@ -81,7 +108,7 @@ impl Dataset {
             (roles.group, &group),
             (roles.fold, &fold),
         ];
-        let (kept, warnings) = usable_rows(&features, &columns, &codes);
+        let (kept, mut warnings) = usable_rows(&features, &columns, &codes);
         if kept.is_empty() {
             let cause = if warnings.is_empty() {
                 "the query returned no rows"
@@ -93,12 +120,19 @@ impl Dataset {
         let values = Array2::from_shape_fn((kept.len(), features.len()), |(row, column)| {
             columns[column][kept[row]]
         });
+        let used = |codes: Option<Codes>| codes.map(|codes| codes.select(&kept).without_unused());
+        let (label, unused) = used(label).unzip();
+        for class in unused.iter().flatten() {
+            warnings.push(format!(
+                "left out class '{class}': each of its rows has a null"
+            ));
+        }
         let dataset = Self {
             features,
             values,
-            label: label.map(|codes| codes.select(&kept)),
-            group: group.map(|codes| codes.select(&kept)),
-            fold: fold.map(|codes| codes.select(&kept)),
+            label,
+            group: used(group).map(|(codes, _)| codes),
+            fold: used(fold).map(|(codes, _)| codes),
             warnings,
         };
         Ok(dataset.sorted())
@@ -152,16 +186,35 @@ impl Codes {
         }
     }
 
+    /// The same without names that no row has, and those names.
+    fn without_unused(self) -> (Self, Vec<String>) {
+        let mut is_used = vec![false; self.names.len()];
+        for &code in &self.of_row {
+            is_used[code as usize] = true;
+        }
+        let (used, unused): (Vec<usize>, Vec<usize>) =
+            (0..is_used.len()).partition(|&at| is_used[at]);
+        let unused = unused.iter().map(|&at| self.names[at].clone()).collect();
+        (self.renumbered(&used), unused)
+    }
+
     /// The same names in sorted order, numbers by value.
     fn sorted(self) -> Self {
         let mut order: Vec<usize> = (0..self.names.len()).collect();
+        let name = |at: usize| &self.names[at];
         let numbers: Option<Vec<i128>> = self.names.iter().map(|name| name.parse().ok()).collect();
         match numbers {
-            Some(numbers) => order.sort_by_key(|&at| numbers[at]),
-            None => order.sort_by(|&a, &b| self.names[a].cmp(&self.names[b])),
+            // Two names may be one number, such as 7 and 07.
+            Some(numbers) => order.sort_by_key(|&at| (numbers[at], name(at))),
+            None => order.sort_by_key(|&at| name(at)),
         }
-        let mut new_code = vec![NULL; order.len()];
-        for (code, &at) in (0_u32..).zip(&order) {
+        self.renumbered(&order)
+    }
+
+    /// The names at `order` in that order; the others must have no rows.
+    fn renumbered(&self, order: &[usize]) -> Self {
+        let mut new_code = vec![NULL; self.names.len()];
+        for (code, &at) in (0_u32..).zip(order) {
             new_code[at] = code;
         }
         let of_row = self
@@ -184,11 +237,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn features(&self, roles: Roles<'_>) -> Result<(Vec<String>, Vec<Vec<f64>>)> {
-        let taken = [roles.label, roles.group, roles.fold];
-        let fields: Vec<(usize, &Field)> = (0..)
-            .zip(self.schema.fields().iter().map(AsRef::as_ref))
-            .filter(|(_, field)| !taken.contains(&Some(field.name().as_str())))
-            .collect();
+        let fields: Vec<(usize, &Field)> = roles.features(self.schema).collect();
         if fields.is_empty() {
             return Err(self.error("the query has no feature columns"));
         }

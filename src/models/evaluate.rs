@@ -15,7 +15,7 @@ use super::{
     logistic::Fit,
     metrics::Predictions,
     options::{LogisticOptions, SplitKind},
-    split::{FOLD_COLUMN, GROUP_COLUMN, Groups, Part},
+    split::{FOLD_COLUMN, Groups, Part},
 };
 use crate::error::{Error, Result};
 
@@ -26,16 +26,10 @@ const MOST_CLASSES: usize = 100;
 pub(super) fn train(
     name: &str,
     options: &LogisticOptions,
+    roles: Roles<'_>,
     schema: &SchemaRef,
     batches: &[RecordBatch],
 ) -> Result<Fitted> {
-    let has = |column: &&str| schema.column_with_name(column).is_some();
-    let must_have_group = options.split == SplitKind::Artist;
-    let roles = Roles {
-        label: Some(&options.label),
-        group: Some(GROUP_COLUMN).filter(|column| must_have_group || has(column)),
-        fold: Some(FOLD_COLUMN).filter(has),
-    };
     let mut dataset = Dataset::read(name, schema, batches, roles)?;
     let label = dataset.label.take().unwrap_or_default();
     let (dataset, label) = restrict(dataset, label, options);
@@ -100,7 +94,7 @@ impl Trainer<'_> {
         warnings.extend(leak::warnings(&self.dataset, &self.label));
         let (held_out, start) = match self.options.split {
             SplitKind::Artist => self.by_part()?,
-            SplitKind::Folds => (self.out_of_fold()?, None),
+            SplitKind::Folds => self.out_of_fold()?,
             SplitKind::None => (Vec::new(), None),
         };
         let every_row: Vec<usize> = (0..self.dataset.rows()).collect();
@@ -162,20 +156,25 @@ impl Trainer<'_> {
         Ok((metrics, Some(fit)))
     }
 
-    /// Predicts each fold by a fit to the others and judges all predictions together.
-    fn out_of_fold(&self) -> Result<Vec<Metric>> {
+    /// Predicts each fold by a fit to the others and judges all predictions together. A fit starts from the one before,
+    /// which cuts the way to an optimum that is its own.
+    fn out_of_fold(&self) -> Result<(Vec<Metric>, Option<Fit>)> {
         let (fold_of_row, folds) = self.folds()?;
         let mut predictions = self.no_predictions();
+        let mut start = None;
         for fold in 0..folds {
             let (held_out, training): (Vec<usize>, Vec<usize>) =
                 (0..fold_of_row.len()).partition(|&row| fold_of_row[row] == fold);
             if held_out.is_empty() {
                 continue;
             }
-            let fit = self.fit(&training, &format!("the rows outside fold {fold}"), None)?;
+            let described = format!("the rows outside fold {fold}");
+            let fit = self.fit(&training, &described, start.as_ref())?;
             self.predict(&fit, &held_out, self.majority(&training), &mut predictions);
+            start = Some(fit);
         }
-        Ok(predictions.metrics("out_of_fold", self.options.seed))
+        let metrics = predictions.metrics("out_of_fold", self.options.seed);
+        Ok((metrics, start))
     }
 
     fn folds(&self) -> Result<(Vec<u32>, u32)> {

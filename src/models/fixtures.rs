@@ -51,5 +51,6 @@ pub(super) fn logistic_options() -> LogisticOptions {
         l2: 1.0,
         max_iterations: 1000,
         seed: 42,
+        allow_untrained: false,
     }
 }

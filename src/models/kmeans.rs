@@ -39,10 +39,11 @@ const Z: f64 = 1.959_963_984_540_054;
 pub(super) fn train(
     name: &str,
     options: &KMeansOptions,
+    roles: Roles<'_>,
     schema: &SchemaRef,
     batches: &[RecordBatch],
 ) -> Result<Fitted> {
-    let dataset = Dataset::read(name, schema, batches, Roles::default())?;
+    let dataset = Dataset::read(name, schema, batches, roles)?;
     let distinct = 1
         + (1..dataset.rows())
             .filter(|&row| !dataset.same_features(row - 1, row))
@@ -50,7 +51,7 @@ pub(super) fn train(
     if distinct < options.k {
         let k = options.k;
         let message = format!(
-            "model '{name}': {TOO_FEW_ROWS}: k = {k} needs at least {k} different rows, the query has {distinct}"
+            "model '{name}': {TOO_FEW_ROWS}: {k} clusters need at least {k} different rows, the query has {distinct}"
         );
         return Err(Error::Input(message));
     }
@@ -313,6 +314,7 @@ mod tests {
             n_runs: 100,
             max_iterations: 300,
             seed: 42,
+            allow_untrained: false,
         };
         let clustering = Clustering::best_of_runs(&scaled, &options).unwrap();
         // scikit-learn 1.9.1, the best of 300 times KMeans(3, n_init=1, tol=0).

@@ -1,7 +1,8 @@
 //! The quality of predicted class probabilities, each figure with an interval.
 //!
 //! - `auc`: probability that a positive row is ranked above a negative one, ties counting half (Mann & Whitney 1947, by
-//!   mid-ranks); with more than two classes the plain mean of one class against the rest.
+//!   mid-ranks); with more than two classes the plain mean of one class against the rest, over the classes that the
+//!   rows have.
 //! - `accuracy` of the most probable class; `majority_accuracy` of always saying the training rows' most frequent class.
 //! - `log_loss`: mean of -ln p(true class), p at least 1e-15.
 //! - `brier`: mean squared error of the probabilities (Brier 1950); binary: of the positive class; otherwise summed over

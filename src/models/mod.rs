@@ -6,9 +6,10 @@
 use std::{collections::BTreeMap, time::Instant};
 
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
-use moodlake_udfs::Model;
+use moodlake_udfs::{Model, ModelKind};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use dataset::Roles;
 
 pub use metrics::Metric;
 pub use options::{OptionValue, Options};
@@ -68,7 +69,7 @@ pub struct Trained {
     pub metrics: Vec<Metric>,
     /// Rows that the query returned.
     pub input_rows: u64,
-    /// Rows the final model was fitted on: those without nulls.
+    /// Rows the final model was fitted on: those without nulls. All that there were, if they were too few.
     pub n_train: u64,
     /// Seconds of training and evaluation.
     pub train_seconds: f64,
@@ -78,6 +79,26 @@ pub struct Trained {
     pub query: String,
     /// The whole statement.
     pub statement: String,
+}
+
+/// A model that waits for rows.
+fn untrained(name: &str, roles: Roles<'_>, schema: &SchemaRef, rows: u64, cause: &str) -> Fitted {
+    let features = roles
+        .features(schema)
+        .map(|(_, field)| field.name().clone());
+    Fitted {
+        model: Model {
+            name: name.to_owned(),
+            version: 0,
+            features: features.collect(),
+            kind: ModelKind::Untrained,
+        },
+        label: roles.label.map(str::to_owned),
+        classes: Vec::new(),
+        metrics: Vec::new(),
+        n_train: rows,
+        warnings: vec![format!("not trained yet, it answers null{cause}")],
+    }
 }
 
 /// What a family of models hands back to [`train`].
@@ -102,10 +123,20 @@ pub fn train(
     batches: &[RecordBatch],
 ) -> Result<Trained> {
     let started = Instant::now();
-    let options = Options::parse(&request.name, &request.options, schema)?;
+    let name = &request.name;
+    let options = Options::parse(name, &request.options, schema)?;
+    let input_rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
+    let roles = Roles::of(&options, schema);
     let fitted = match &options {
-        Options::KMeans(options) => kmeans::train(&request.name, options, schema, batches)?,
-        Options::Logistic(options) => evaluate::train(&request.name, options, schema, batches)?,
+        Options::KMeans(options) => kmeans::train(name, options, roles, schema, batches),
+        Options::Logistic(options) => evaluate::train(name, options, roles, schema, batches),
+    };
+    let fitted = match (fitted, options.allows_untrained()) {
+        (Err(Error::Input(message)), true) => match message.split_once(TOO_FEW_ROWS) {
+            Some((_, cause)) => untrained(name, roles, schema, input_rows, cause),
+            None => return Err(Error::Input(message)),
+        },
+        (fitted, _) => fitted?,
     };
     Ok(Trained {
         model: fitted.model,
@@ -114,7 +145,7 @@ pub fn train(
         classes: fitted.classes,
         options,
         metrics: fitted.metrics,
-        input_rows: batches.iter().map(|batch| batch.num_rows() as u64).sum(),
+        input_rows,
         n_train: fitted.n_train,
         train_seconds: started.elapsed().as_secs_f64(),
         warnings: fitted.warnings,

@@ -53,6 +53,8 @@ pub struct KMeansOptions {
     pub max_iterations: u64,
     /// Seed of every random choice.
     pub seed: u64,
+    /// Whether too few rows give a model that answers null, not an error.
+    pub allow_untrained: bool,
 }
 
 /// Options of `type = 'logistic'`.
@@ -71,6 +73,8 @@ pub struct LogisticOptions {
     pub max_iterations: u64,
     /// Seed of splits and resampling.
     pub seed: u64,
+    /// Whether too few rows give a model that answers null, not an error.
+    pub allow_untrained: bool,
 }
 
 /// How rows are held out to measure a model.
@@ -131,6 +135,15 @@ impl Options {
         }
     }
 
+    /// Whether too few rows give a model that answers null, not an error.
+    #[must_use]
+    pub fn allows_untrained(&self) -> bool {
+        match self {
+            Self::KMeans(options) => options.allow_untrained,
+            Self::Logistic(options) => options.allow_untrained,
+        }
+    }
+
     /// How rows are held out.
     #[must_use]
     pub fn split(&self) -> SplitKind {
@@ -158,6 +171,7 @@ impl KMeansOptions {
                 .whole("max_iterations", 1, 100_000)?
                 .unwrap_or(DEFAULT_KMEANS_ITERATIONS),
             seed: reader.seed()?,
+            allow_untrained: reader.flag("allow_untrained")?,
         })
     }
 }
@@ -180,6 +194,7 @@ impl LogisticOptions {
                 .whole("max_iterations", 1, 100_000)?
                 .unwrap_or(DEFAULT_LOGISTIC_ITERATIONS),
             seed: reader.seed()?,
+            allow_untrained: reader.flag("allow_untrained")?,
         })
     }
 }
@@ -280,6 +295,14 @@ impl Reader<'_> {
     fn seed(&mut self) -> Result<u64> {
         let highest = u64::try_from(i64::MAX).unwrap_or(u64::MAX);
         Ok(self.whole("seed", 0, highest)?.unwrap_or(DEFAULT_SEED))
+    }
+
+    fn flag(&mut self, name: &'static str) -> Result<bool> {
+        match self.value(name).cloned() {
+            None => Ok(false),
+            Some(OptionValue::Boolean(value)) => Ok(value),
+            Some(other) => Err(self.expected(name, "true or false", &other)),
+        }
     }
 
     fn classes(&mut self) -> Result<Option<Vec<String>>> {

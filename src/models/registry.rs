@@ -1,8 +1,9 @@
 //! The registry of models: what `ml.models`, `ml.metrics` and `ml.aliases` hold, and how to find a model in them.
 //!
-//! All three tables only grow. A version is one row of `ml.models`; dropping it adds a second row with the status
-//! `dropped`. Reading and writing the tables is the lake's business: here are their schemas, the rows to append, and
-//! the way back from rows to a [`Model`].
+//! All three tables only grow. A version is one row of `ml.models`, its status `ready`, or `untrained` if it has no
+//! parameters; dropping it adds a second row with the status `dropped`. Rows of `ml.metrics` without a row of
+//! `ml.models` are of a training that was cut short, and mean nothing. Reading and writing the tables is the lake's
+//! business: here are their schemas, the rows to append, and the way back from rows to a [`Model`].
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -14,19 +15,20 @@ use arrow::{
     datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit},
 };
 use chrono::{DateTime, Utc};
-use moodlake_udfs::Model;
+use moodlake_udfs::{Model, ModelKind};
 use serde::Serialize;
 
 use super::Trained;
 use crate::error::{Error, Result};
 
-pub use lookup::{Live, drop_rows, live, load, next_version, resolve};
+pub use lookup::{Registry, Version, next_version};
 
 mod lookup;
 
 /// The format of the column `artifact` written here; a reader refuses any other.
 pub const FORMAT_VERSION: i32 = 1;
 const READY: &str = "ready";
+const UNTRAINED: &str = "untrained";
 const DROPPED: &str = "dropped";
 
 /// The columns of `ml.models`.
@@ -109,13 +111,17 @@ pub fn row(
         version,
         ..trained.model.clone()
     };
+    let status = match model.kind {
+        ModelKind::Untrained => UNTRAINED,
+        ModelKind::KMeans(_) | ModelKind::Logistic(_) => READY,
+    };
     let artifact = json(&model)?;
     let checksum = checksum(&artifact);
     let columns = vec![
         text(&model.name),
         number(version),
         text(trained.kind),
-        text(READY),
+        text(status),
         instant(created_at),
         text(&json(&model.features)?),
         maybe_text(trained.label.as_deref()),
@@ -190,32 +196,17 @@ pub fn metric_rows(trained: &Trained, version: i64) -> Result<RecordBatch> {
     Ok(RecordBatch::try_new(metrics_schema(), columns)?)
 }
 
-/// The row of `ml.aliases` that lets `alias` of `model` mean `version` from `set_at` on.
-///
-/// # Errors
-/// [`Error::Arrow`] when the columns do not fit together.
-pub fn alias_row(
-    model: &str,
-    alias: &str,
-    version: i64,
-    set_at: DateTime<Utc>,
-) -> Result<RecordBatch> {
-    let columns = vec![text(model), text(alias), number(version), instant(set_at)];
-    Ok(RecordBatch::try_new(aliases_schema(), columns)?)
-}
-
 fn dropped_row(
-    (model, version): (&str, i64),
-    kind: &str,
+    version: &Version,
     dropped_at: DateTime<Utc>,
     statement: &str,
 ) -> Result<RecordBatch> {
     let schema = models_schema();
     let column = |field: &Arc<Field>| -> ArrayRef {
         match field.name().as_str() {
-            "model" => text(model),
-            "version" => number(version),
-            "type" => text(kind),
+            "model" => text(&version.model),
+            "version" => number(version.version),
+            "type" => text(&version.kind),
             "status" => text(DROPPED),
             "created_at" => instant(dropped_at),
             "format_version" => Arc::new(Int32Array::from(vec![FORMAT_VERSION])),

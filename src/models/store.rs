@@ -5,26 +5,29 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use arrow::{
-    array::{AsArray, RecordBatch},
-    compute::cast,
-    datatypes::DataType,
-};
+use arrow::array::RecordBatch;
 use chrono::Utc;
 use datafusion::execution::SessionState;
 use moodlake_udfs::ModelSource;
 
-use super::{Trained, registry};
+use super::{
+    Trained,
+    registry::{self, Registry, Version},
+};
 use crate::{
     engine::Engine,
-    error::Result,
-    lake::{CommitNote, Disposition, NewTable, Object, TableName},
+    error::{Error, Result},
+    lake::{CommitNote, Disposition, NewTable, Object, TableName, Target},
 };
 
 const SCHEMA: &str = "ml";
 const MODELS: &str = "models";
 const METRICS: &str = "metrics";
 const ALIASES: &str = "aliases";
+/// The tables of the schema in which models stand too.
+pub(crate) const REGISTRY_TABLES: [&str; 3] = [MODELS, METRICS, ALIASES];
+/// How often a new version looks for a number that no other process has taken meanwhile.
+const MOST_ATTEMPTS: u32 = 10;
 
 /// All models of one state of the registry.
 #[derive(Debug, Default)]
@@ -59,18 +62,20 @@ impl Engine {
             (ALIASES, registry::aliases_schema()),
         ];
         for (table, schema) in tables {
-            let name = registry_table(table)?;
-            if !self.lake().has_table(&name) {
+            let target = self.registry_target(table).await?;
+            if !target.exists() {
                 let new = NewTable {
                     schema,
                     partition_by: Vec::new(),
                     checks: Vec::new(),
                     replace: false,
                 };
-                let state = self.bare_scope().state;
-                self.lake()
-                    .create_table(&name, new, state, &CommitNote::default())
-                    .await?;
+                let note = CommitNote::default();
+                match self.lake().create_table(&target, new, &note).await {
+                    // Another process opened the new lake at the same time.
+                    Err(Error::Conflict(_)) if self.lake().has_table(&target.name) => {}
+                    made => made?,
+                }
             }
         }
         Ok(())
@@ -86,25 +91,18 @@ impl Engine {
         if known.registry.as_ref() == Some(&newest) {
             return Ok(known);
         }
-        let (rows, aliases) = self.registry_rows().await?;
+        let registry = self.registry().await?;
         let source = Arc::new(ModelSource::new());
-        let mut objects: BTreeMap<String, Object> = BTreeMap::new();
-        for live in registry::live(&rows)? {
-            source.insert(registry::load(
-                &rows,
-                &aliases,
-                &format!("{}@{}", live.model, live.version),
-            )?)?;
+        for version in registry.versions() {
+            source.insert(version.load()?)?;
         }
-        for live in registry::live(&rows)? {
+        let mut objects = Vec::new();
+        for name in registry.names() {
+            let chosen = registry.resolve(name)?;
             // The plain name means the version inserted last: the champion, else the newest.
-            let chosen = registry::resolve(&rows, &aliases, &live.model)?;
-            if chosen.version == live.version {
-                source.insert(registry::load(&rows, &aliases, &live.model)?)?;
-                objects.insert(live.model.clone(), object(&rows, &chosen)?);
-            }
+            source.insert(source.get(&format!("{name}@{}", chosen.version))?)?;
+            objects.push(object(chosen));
         }
-        let objects = objects.into_values().collect();
         let models = Arc::new(Models {
             registry: Some(newest),
             source,
@@ -115,16 +113,13 @@ impl Engine {
         Ok(models)
     }
 
-    /// The rows of `ml.models` and `ml.aliases`.
-    pub(crate) async fn registry_rows(&self) -> Result<(Vec<RecordBatch>, Vec<RecordBatch>)> {
-        Ok((
-            self.read_registry(MODELS).await?,
-            self.read_registry(ALIASES).await?,
-        ))
+    async fn registry(&self) -> Result<Registry> {
+        let models = self.read_registry(MODELS).await?;
+        Registry::read(&models, &self.read_registry(ALIASES).await?)
     }
 
     async fn read_registry(&self, table: &str) -> Result<Vec<RecordBatch>> {
-        let state = self.bare_scope().state;
+        let state = self.bare_scope()?.state;
         let plan = state
             .create_logical_plan(&format!("select * from {SCHEMA}.{table}"))
             .await?;
@@ -139,34 +134,61 @@ impl Engine {
         replace: bool,
         reads: &BTreeMap<String, String>,
     ) -> Result<i64> {
-        let (rows, _) = self.registry_rows().await?;
-        let version = registry::next_version(&rows, &trained.model.name, replace)?;
-        self.append_registry(METRICS, registry::metric_rows(trained, version)?)
-            .await?;
-        self.append_registry(MODELS, registry::row(trained, version, Utc::now(), reads)?)
-            .await?;
+        let mut attempt = 0;
+        loop {
+            match self.try_register(trained, replace, reads).await {
+                Err(Error::Conflict(_)) if attempt < MOST_ATTEMPTS => attempt += 1,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// One attempt: a conflict if another process has registered a model since the number was chosen.
+    async fn try_register(
+        &self,
+        trained: &Trained,
+        replace: bool,
+        reads: &BTreeMap<String, String>,
+    ) -> Result<i64> {
+        let name = &trained.model.name;
+        let models_target = self.registry_target(MODELS).await?;
+        let metrics_target = self.registry_target(METRICS).await?;
+        let models = self.read_registry(MODELS).await?;
+        if !replace && Registry::read(&models, &[])?.resolve(name).is_ok() {
+            return Err(exists(name));
+        }
+        let metrics = self.read_registry(METRICS).await?;
+        let version = registry::next_version(&models, &metrics, name)?;
+        if !trained.metrics.is_empty() {
+            let rows = registry::metric_rows(trained, version)?;
+            self.append_registry(&metrics_target, rows).await?;
+        }
+        let row = registry::row(trained, version, Utc::now(), reads)?;
+        self.append_registry(&models_target, row).await?;
         Ok(version)
     }
 
     /// Marks a model's versions as dropped.
     pub(crate) async fn unregister_model(&self, name: &str, statement: &str) -> Result<()> {
-        let (rows, aliases) = self.registry_rows().await?;
-        let dropped = registry::drop_rows(&rows, &aliases, name, Utc::now(), statement)?;
-        self.append_registry(MODELS, dropped).await
+        let target = self.registry_target(MODELS).await?;
+        let dropped = self
+            .registry()
+            .await?
+            .drop_rows(name, Utc::now(), statement)?;
+        self.append_registry(&target, dropped).await
     }
 
-    async fn append_registry(&self, table: &str, rows: RecordBatch) -> Result<()> {
-        let state = self.bare_scope().state;
+    async fn registry_target(&self, table: &str) -> Result<Target> {
+        self.lake().target(&registry_table(table)?).await
+    }
+
+    /// Appends rows that depend on what the table holds.
+    async fn append_registry(&self, target: &Target, rows: RecordBatch) -> Result<()> {
+        let state = self.bare_scope()?.state;
         let plan = crate::statement::batch_plan("rows", rows)?;
-        let name = registry_table(table)?;
+        let note = CommitNote::default();
         self.lake()
-            .insert(
-                &name,
-                &plan,
-                Disposition::Append,
-                state,
-                &CommitNote::default(),
-            )
+            .insert(target, plan, Disposition::Extend, state, &note)
             .await?;
         Ok(())
     }
@@ -176,46 +198,23 @@ fn registry_table(table: &str) -> Result<TableName> {
     TableName::new(SCHEMA, table)
 }
 
+/// The refusal of `CREATE MODEL` for a model that there is.
+pub(crate) fn exists(name: &str) -> Error {
+    Error::Exists(format!(
+        "model '{name}' exists already; CREATE OR REPLACE MODEL {name} adds a version"
+    ))
+}
+
 /// A model's row of `system.tables`.
-fn object(rows: &[RecordBatch], live: &registry::Live) -> Result<Object> {
-    let mut object = Object {
+fn object(version: &Version) -> Object {
+    Object {
         schema: SCHEMA.to_string(),
-        name: live.model.clone(),
+        name: version.model.clone(),
         kind: "model",
-        version: Some(live.version),
-        ..Object::default()
-    };
-    for batch in rows {
-        let text = |name: &str| -> Result<_> {
-            let column = batch
-                .column_by_name(name)
-                .map(|column| cast(column, &DataType::Utf8))
-                .transpose()?;
-            Ok(column.map(|column| column.as_string::<i32>().clone()))
-        };
-        let (Some(models), Some(versions), Some(checksums)) =
-            (text("model")?, text("version")?, text("artifact_blake3")?)
-        else {
-            continue;
-        };
-        let (statements, reads) = (text("statement")?, text("reads")?);
-        for row in 0..batch.num_rows() {
-            let checksum = checksums.value(row);
-            if models.value(row) == live.model
-                && versions.value(row) == live.version.to_string()
-                && !checksum.is_empty()
-            {
-                object.state = Some(format!(
-                    "{}@{}",
-                    live.version,
-                    &checksum[..checksum.len().min(8)]
-                ));
-                object.statement = statements
-                    .as_ref()
-                    .map(|column| column.value(row).to_string());
-                object.reads = reads.as_ref().map(|column| column.value(row).to_string());
-            }
-        }
+        version: Some(version.version),
+        state: Some(version.state()),
+        statement: Some(version.statement.clone()),
+        reads: Some(version.reads.clone()),
+        fault: None,
     }
-    Ok(object)
 }

@@ -4,16 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray,
-    TimestampMicrosecondArray,
+    ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
-use arrow::compute::{cast, concat_batches};
+use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow::json::ArrayWriter;
 use datafusion::physical_plan::memory::MemoryStream;
 use futures::StreamExt;
 
-use crate::client::Client;
+use crate::client::{Client, texts};
 use crate::engine::IngestMode;
 use crate::error::Result;
 use crate::lake::TableName;
@@ -31,6 +30,8 @@ pub(crate) struct CheckResult {
     pub(crate) name: String,
     /// The file that it stands in.
     pub(crate) file: String,
+    /// What its file says that wrong rows are.
+    pub(crate) meaning: Option<String>,
     /// What its failing does.
     pub(crate) severity: Severity,
     /// How many rows are wrong.
@@ -66,6 +67,7 @@ pub(crate) async fn run(client: &Client, table: &TableName, check: &Check) -> Ch
     CheckResult {
         name: check.name.clone(),
         file: check.file.clone(),
+        meaning: check.meaning.clone(),
         severity: check.severity,
         offending_rows,
         sample,
@@ -118,17 +120,9 @@ impl Passed {
                    from system.check_results) \
                    where age = 1 and (passed or severity = 'warn') group by check_name";
         let (_, batches) = client.query(sql).await?;
-        let mut passed = BTreeMap::new();
-        for batch in &batches {
-            let names = cast(batch.column(0), &DataType::Utf8)?;
-            let states = cast(batch.column(1), &DataType::Utf8)?;
-            let pairs = names
-                .as_string::<i32>()
-                .iter()
-                .zip(states.as_string::<i32>());
-            passed.extend(pairs.filter_map(|(name, state)| Some((name?.into(), state?.into()))));
-        }
-        Ok(Self(passed))
+        let pairs = texts(&batches, 0)?.into_iter().zip(texts(&batches, 1)?);
+        let passed = pairs.filter_map(|(name, state)| Some((name?, state?)));
+        Ok(Self(passed.collect()))
     }
 
     /// Whether `check` has passed on the present data of `table`.
@@ -139,9 +133,7 @@ impl Passed {
 
 /// Identifies what was checked: the data of the table and the text of the check.
 fn checked_state(table: &TableName, statement: &str, state: &LakeState) -> String {
-    let data = state
-        .get(table)
-        .map_or("", |recorded| recorded.state.as_str());
+    let data = state.content(table);
     blake3::hash(format!("{data}\n{statement}").as_bytes()).to_hex()[..32].to_string()
 }
 
@@ -233,10 +225,21 @@ pub(crate) fn to_json(batch: &RecordBatch) -> Option<String> {
 mod tests {
     use super::*;
 
+    impl CheckResult {
+        /// A warning about `rows` rows that are what `meaning` says.
+        pub(crate) fn warning(meaning: &str, rows: u64) -> Self {
+            Self {
+                meaning: Some(meaning.into()),
+                ..result(Severity::Warn, rows, None)
+            }
+        }
+    }
+
     fn result(severity: Severity, offending_rows: u64, error: Option<&str>) -> CheckResult {
         CheckResult {
             name: "gold.a".into(),
             file: "sql/gold/a.check.sql".into(),
+            meaning: None,
             severity,
             offending_rows,
             sample: None,

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::lake::TableName;
 
 use super::layer::Layer;
-use super::scripts::Script;
+use super::scripts::{Script, Statement};
 
 /// Tables of the registry: training any model writes them, so every model comes before a reader.
 const REGISTRY: [&str; 3] = ["models", "metrics", "aliases"];
@@ -20,6 +20,8 @@ pub(crate) struct Node {
     pub(crate) inputs: BTreeSet<TableName>,
     /// The nodes that must come before, as positions in [`Graph::nodes`].
     pub(crate) upstream: BTreeSet<usize>,
+    /// Those of them that the node cannot do without: all but the models of whose registry it only reads.
+    pub(crate) needs: BTreeSet<usize>,
 }
 
 impl Node {
@@ -63,6 +65,7 @@ impl Graph {
             .collect();
         let mut upstream = Vec::with_capacity(scripts.len());
         for script in &scripts {
+            refuse_self_reader(script)?;
             let mut before = BTreeSet::new();
             for table in reads(script) {
                 check_layer(script, &table, makers.get(&table).map(|at| &scripts[*at]))?;
@@ -117,6 +120,20 @@ impl Graph {
             ))),
         }
     }
+}
+
+/// A table that is made anew cannot be made from itself; one that is added to may look at itself.
+fn refuse_self_reader(script: &Script) -> Result<()> {
+    let reads_itself = |statement: &Statement| {
+        statement.references.writes.is_some() && statement.references.reads.contains(&script.target)
+    };
+    if script.statements.iter().any(reads_itself) {
+        let (file, table) = (&script.file, &script.target);
+        return Err(Error::Input(format!(
+            "the scripts go round in a circle: {file} reads {table}, which it makes"
+        )));
+    }
+    Ok(())
 }
 
 /// What the script reads, itself left out.
@@ -230,24 +247,26 @@ fn cycle(scripts: &[Script], upstream: &[BTreeSet<usize>], done: &BTreeSet<usize
 }
 
 fn arrange(scripts: Vec<Script>, upstream: &[BTreeSet<usize>], order: &[usize]) -> Vec<Node> {
+    let targets: Vec<TableName> = scripts.iter().map(|script| script.target.clone()).collect();
     let mut place = vec![0; order.len()];
     for (position, at) in order.iter().enumerate() {
         place[*at] = position;
     }
     let nodes = scripts.into_iter().enumerate().map(|(at, script)| {
-        let inputs = reads(&script)
-            .into_iter()
-            .filter(|table| !is_internal(table))
-            .collect();
-        let before = upstream[at].iter().map(|before| place[*before]).collect();
-        (
-            place[at],
-            Node {
-                script,
-                inputs,
-                upstream: before,
-            },
-        )
+        let read = reads(&script);
+        let is_needed = |before: &&usize| read.contains(&targets[**before]);
+        let places = |before: &usize| place[*before];
+        let node = Node {
+            upstream: upstream[at].iter().map(places).collect(),
+            needs: upstream[at].iter().filter(is_needed).map(places).collect(),
+            inputs: read
+                .iter()
+                .filter(|table| !is_internal(table))
+                .cloned()
+                .collect(),
+            script,
+        };
+        (place[at], node)
     });
     nodes.collect::<BTreeMap<_, _>>().into_values().collect()
 }
@@ -359,6 +378,39 @@ mod tests {
             "{error}"
         );
         assert!(Graph::new(scripts(&one).unwrap(), |_| true).is_ok());
+    }
+
+    #[test]
+    fn a_table_that_is_made_from_itself_is_a_circle() {
+        let error = graph(&[(
+            Layer::Gold,
+            "a",
+            "create or replace table gold.a as select x from gold.a",
+        )])
+        .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the scripts go round in a circle: sql/gold/a.sql reads gold.a, which it makes"
+        );
+    }
+
+    #[test]
+    fn a_reader_of_the_registry_waits_for_all_models_and_needs_only_its_own() {
+        let model = |name: &str| {
+            format!("create or replace model {name} options (type = 'kmeans') as select 1.0 as x")
+        };
+        let (modes, mood) = (model("modes"), model("mood"));
+        let reader = "create or replace table gold.a as \
+                      select ml_predict('mood', 1.0) as x from ml.metrics";
+        let made = graph(&[
+            (Layer::Ml, "modes", &modes),
+            (Layer::Ml, "mood", &mood),
+            (Layer::Gold, "a", reader),
+        ])
+        .unwrap();
+        assert_eq!(names(&made), ["ml.modes", "ml.mood", "gold.a"]);
+        assert_eq!(made.nodes[2].upstream, BTreeSet::from([0, 1]));
+        assert_eq!(made.nodes[2].needs, BTreeSet::from([1]));
     }
 
     #[test]

@@ -101,7 +101,7 @@ pub async fn plan(client: &Client, request: &Request) -> Result<BuildReport> {
         match runs {
             Some(true) => touched.extend(node.writes()),
             None => perhaps.extend(node.writes()),
-            Some(false) => {}
+            Some(false) => touched.extend(plan::passed_on(node, &state, &touched)),
         }
         nodes.push(NodeReport::new(
             node.name(),

@@ -30,8 +30,10 @@ pub enum Mode {
 pub(crate) enum Reason {
     /// The table is not there.
     New,
-    /// The script is not the statement that made the table last.
+    /// The script is not the statement that made the table.
     ScriptChanged,
+    /// The table was not made last by a script, but changed by hand or filled by a load.
+    ChangedElsewhere,
     /// These tables have changed since the script read them.
     InputChanged(Vec<TableName>),
     /// These tables are made anew in this build.
@@ -150,8 +152,14 @@ fn stale(node: &Node, state: &LakeState, touched: &BTreeSet<TableName>) -> Optio
         return Some(Reason::New);
     };
     let script = node.script.maker().map(|statement| statement.text.as_str());
-    if recorded.statement.as_deref().map(str::trim) != script {
-        return Some(Reason::ScriptChanged);
+    let last = recorded.statement.as_deref().map(str::trim);
+    if last != script {
+        let is_script = last.is_some_and(|last| verb(last) == script.and_then(verb));
+        return Some(if is_script {
+            Reason::ScriptChanged
+        } else {
+            Reason::ChangedElsewhere
+        });
     }
     let runs: Vec<_> = node.inputs.intersection(touched).cloned().collect();
     if !runs.is_empty() {
@@ -173,6 +181,25 @@ fn stale(node: &Node, state: &LakeState, touched: &BTreeSet<TableName>) -> Optio
     (!changed.is_empty()).then_some(Reason::InputChanged(changed))
 }
 
+/// The first word of a statement, below its comments.
+fn verb(statement: &str) -> Option<String> {
+    let mut lines = statement.lines().map(str::trim);
+    let first = lines.find(|line| !line.is_empty() && !line.starts_with("--"))?;
+    Some(first.split_whitespace().next()?.to_lowercase())
+}
+
+/// The tables that readers of the node find changed, though it does not run: a view's, whose tables were.
+pub(crate) fn passed_on(
+    node: &Node,
+    state: &LakeState,
+    touched: &BTreeSet<TableName>,
+) -> Option<TableName> {
+    let is_view = state
+        .get(node.name())
+        .is_some_and(|recorded| recorded.is_view);
+    (is_view && !node.inputs.is_disjoint(touched)).then(|| node.name().clone())
+}
+
 /// Views have no data of their own: what they read is recorded in their place.
 fn has_state(state: &LakeState, table: &TableName) -> bool {
     state.get(table).is_some_and(|recorded| !recorded.is_view)
@@ -192,6 +219,7 @@ impl fmt::Display for Reason {
         match self {
             Self::New => formatter.write_str("new"),
             Self::ScriptChanged => formatter.write_str("script changed"),
+            Self::ChangedElsewhere => formatter.write_str("changed by another statement"),
             Self::InputChanged(tables) => write!(formatter, "input changed: {}", list(tables)),
             Self::InputRuns(tables) => write!(formatter, "upstream ran: {}", list(tables)),
             Self::Grown { by } => write!(formatter, "input grew by {:.0} %", by * 100.0),
@@ -343,7 +371,7 @@ mod tests {
     #[test]
     fn a_change_reaches_what_depends_on_it() {
         let mut tables = built();
-        tables[1].1.statement = Some("another".into());
+        tables[1].1.statement = Some("-- so\nCREATE TABLE another".into());
         assert_eq!(
             decisions(Mode::Stale, &[], tables)[1..],
             [
@@ -358,6 +386,18 @@ mod tests {
             decisions(Mode::Stale, &[], tables)[3],
             "gold.top: input changed: silver.plays"
         );
+    }
+
+    #[test]
+    fn a_change_by_hand_is_told_from_one_of_the_script() {
+        for by_hand in [None, Some("insert into gold.top values (1)".to_string())] {
+            let mut tables = built();
+            tables[3].1.statement = by_hand;
+            assert_eq!(
+                decisions(Mode::Stale, &[], tables)[3],
+                "gold.top: changed by another statement"
+            );
+        }
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! What a build did, as text, JSON or `JUnit` XML.
 
-use std::fmt::{Display, Write};
+use std::fmt::Write;
 use std::time::Duration;
 
-use crate::lake::TableName;
 use arrow::util::pretty::pretty_format_batches;
+
+use crate::lake::TableName;
+use crate::wording::counted;
 
 use super::checks::CheckResult;
 use super::plan::{Reason, Rest};
@@ -117,6 +119,18 @@ impl BuildReport {
         !self.nodes.iter().any(NodeReport::failed)
     }
 
+    /// Whether there is nothing that did not run for want of something.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        !self.nodes.iter().any(NodeReport::stops_dependents)
+    }
+
+    /// The lines of what failed or could not run; empty if all is well.
+    #[must_use]
+    pub fn shortfalls(&self) -> String {
+        self.lines(NodeReport::stops_dependents)
+    }
+
     /// The report as a reader or program wants it, ending in a newline.
     #[must_use]
     pub fn render(&self, format: Format) -> String {
@@ -136,6 +150,11 @@ impl BuildReport {
     }
 
     fn text(&self) -> String {
+        self.lines(|_| true) + &self.summary()
+    }
+
+    /// The lines of the nodes that `test` picks, with those of their checks that did not pass.
+    fn lines(&self, test: impl Fn(&NodeReport) -> bool) -> String {
         let mut out = String::new();
         let width = self
             .nodes
@@ -143,7 +162,7 @@ impl BuildReport {
             .map(|node| node.name.len())
             .max()
             .unwrap_or(0);
-        for node in &self.nodes {
+        for node in self.nodes.iter().filter(|node| test(node)) {
             if let Some((word, detail)) = line(node) {
                 let _ = writeln!(out, "{word:<11} {:<width$}  {detail}", node.name);
             }
@@ -151,7 +170,6 @@ impl BuildReport {
                 out.push_str(&failed_check(check));
             }
         }
-        out.push_str(&self.summary());
         out
     }
 
@@ -180,7 +198,12 @@ impl BuildReport {
             )
         });
         let rested = self.nodes.len() - ran - failed - blocked;
-        let mut parts = vec![format!("{ran} run"), format!("{rested} up to date")];
+        let is_checked_only =
+            |outcome: &Outcome| matches!(outcome, Outcome::Rested(Rest::ChecksOnly));
+        let mut parts = Vec::new();
+        if self.count(is_checked_only) == 0 {
+            parts = vec![format!("{ran} run"), format!("{rested} up to date")];
+        }
         let mut add = |count: usize, what: String| {
             if count > 0 {
                 parts.push(what);
@@ -192,9 +215,18 @@ impl BuildReport {
         let passed = checks(CheckResult::passed);
         let broken = checks(CheckResult::fails_build);
         let warned = checks(|check| !check.passed() && !check.fails_build());
-        add(passed, format!("{} passed", counted(passed, "check")));
-        add(broken, format!("{} failed", counted(broken, "check")));
-        add(warned, counted(warned, "warning"));
+        add(
+            passed,
+            format!("{} passed", counted(passed as u64, "check")),
+        );
+        add(
+            broken,
+            format!("{} failed", counted(broken as u64, "check")),
+        );
+        add(warned, counted(warned as u64, "warning"));
+        if parts.is_empty() {
+            parts.push("no checks".to_string());
+        }
         format!("{} in {}\n", parts.join(", "), seconds(self.elapsed))
     }
 }
@@ -233,17 +265,8 @@ fn failed_check(check: &CheckResult) -> String {
     } else {
         "warning"
     };
-    let mut out = match &check.error {
-        Some(error) => format!("{word:<11} {}  {}: {error}\n", check.name, check.file),
-        None => {
-            format!(
-                "{word:<11} {}  {}: {}\n",
-                check.name,
-                check.file,
-                offending(check)
-            )
-        }
-    };
+    let what = check.error.clone().unwrap_or_else(|| offending(check));
+    let mut out = format!("{word:<11} {}  {}: {what}\n", check.name, check.file);
     if let Some(sample) = &check.sample {
         let shown = pretty_format_batches(std::slice::from_ref(sample));
         let shown = shown.map_or_else(|error| error.to_string(), |table| table.to_string());
@@ -255,13 +278,11 @@ fn failed_check(check: &CheckResult) -> String {
 }
 
 fn offending(check: &CheckResult) -> String {
-    counted(check.offending_rows, "offending row")
-}
-
-/// `1 row`, `2 rows`.
-fn counted<N: Copy + Display + PartialEq + From<u8>>(number: N, what: &str) -> String {
-    let ending = if number == N::from(1) { "" } else { "s" };
-    format!("{number} {what}{ending}")
+    let rows = counted(check.offending_rows, "offending row");
+    match &check.meaning {
+        Some(meaning) => format!("{rows}: {meaning}"),
+        None => rows,
+    }
 }
 
 /// A duration as people read it: `0.12 s`.
@@ -307,6 +328,31 @@ pub(super) mod tests {
             ),
             ("gold.d", Outcome::Rested(Rest::UpToDate)),
         ])
+    }
+
+    /// One node whose check warns.
+    pub(crate) fn warned() -> BuildReport {
+        let ran = Outcome::Ran {
+            reason: Reason::New,
+            rows: Some(7),
+        };
+        let mut warned = report(vec![("silver.a", ran)]);
+        warned.nodes[0].checks = vec![CheckResult::warning("Titles that lack", 2)];
+        warned
+    }
+
+    #[test]
+    fn what_a_demo_tells_of_a_build_is_what_went_wrong() {
+        assert_eq!(
+            broken().shortfalls(),
+            "FAILED      silver.b  sql/silver.b.sql: no <such> \"column\"\n\
+             not run     gold.c    depends on silver.b\n"
+        );
+        assert!(!broken().is_complete() && warned().is_complete());
+        assert_eq!(warned().shortfalls(), "");
+        assert!(warned().render(Format::Text).contains(
+            "warning     gold.a  sql/gold/a.check.sql: 2 offending rows: Titles that lack\n"
+        ));
     }
 
     #[test]

@@ -4,25 +4,21 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::AsArray;
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Int64Type};
 use tokio::task::JoinSet;
 
-use crate::client::Client;
+use crate::client::{Client, integers};
 use crate::error::{Error, Result};
 use crate::lake::TableName;
+use crate::models::TOO_FEW_ROWS;
 
 use super::checks::{self, CheckResult, Passed};
 use super::graph::{Graph, Node};
 use super::layer::Layer;
-use super::plan::{Decision, Mode, Plan, Reason, Rest};
+use super::plan::{self, Decision, Mode, Plan, Reason, Rest};
 use super::report::{NodeReport, Outcome};
 use super::scripts::Check;
 use super::state::LakeState;
 
-/// The words of an error that say that a model has too little to be trained on.
-const TOO_FEW_ROWS: &str = "too few rows to train";
 /// How many nodes run at once: small tables wait for commits more than for the processor.
 const AT_ONCE: usize = 2;
 
@@ -65,7 +61,6 @@ struct Build<'a> {
     plan: &'a Plan,
     state: &'a LakeState,
     passed: &'a Passed,
-    mode: Mode,
     observer: Observer<'a>,
     touched: BTreeSet<TableName>,
     reports: BTreeMap<usize, NodeReport>,
@@ -90,7 +85,6 @@ pub(crate) async fn run(
         plan,
         state,
         passed,
-        mode: plan.mode(),
         observer,
         touched: BTreeSet::new(),
         reports: BTreeMap::new(),
@@ -158,9 +152,9 @@ impl Build<'_> {
     /// The input that failed, or was itself blocked, or whose check failed.
     fn blocked_by(&self, node: &Node) -> Option<String> {
         let stops =
-            |report: &NodeReport| self.mode != Mode::ChecksOnly && report.stops_dependents();
+            |report: &NodeReport| self.plan.mode() != Mode::ChecksOnly && report.stops_dependents();
         let mut reports = node
-            .upstream
+            .needs
             .iter()
             .filter_map(|before| self.reports.get(before));
         reports
@@ -189,11 +183,11 @@ impl Build<'_> {
         report.checks = finished.checks;
         if matches!(report.outcome, Outcome::Ran { .. }) {
             self.touched.extend(node.writes());
+            (self.observer)(Event::Ran {
+                name: &report.name,
+                elapsed: report.elapsed,
+            });
         }
-        (self.observer)(Event::Ran {
-            name: &report.name,
-            elapsed: report.elapsed,
-        });
         self.reports.insert(finished.at, report);
         self.pass_on(finished.at);
     }
@@ -201,13 +195,8 @@ impl Build<'_> {
     /// A view rests, but what reads it must know that the tables behind it have changed.
     fn pass_on(&mut self, at: usize) {
         let node = &self.graph.nodes[at];
-        let is_view = self
-            .state
-            .get(node.name())
-            .is_some_and(|recorded| recorded.is_view);
-        if is_view && !node.inputs.is_disjoint(&self.touched) {
-            self.touched.insert(node.name().clone());
-        }
+        self.touched
+            .extend(plan::passed_on(node, self.state, &self.touched));
     }
 }
 
@@ -292,11 +281,11 @@ async fn if_grown(client: &Client, node: &Node, share: f64) -> Result<Decision> 
     })
 }
 
-/// The rows that the newest version of a model was made from.
+/// The rows that the newest version of a model was made from; none if they were too few to train.
 async fn trained_rows(client: &Client, model: &str) -> Result<i64> {
     let sql = format!(
-        "select input_rows from ml.models where model = '{}' and status = 'ready' \
-         order by version desc limit 1",
+        "select case status when 'ready' then input_rows else 0 end from ml.models \
+         where model = '{}' and status <> 'dropped' order by version desc limit 1",
         model.replace('\'', "''")
     );
     let missing = || Error::NotFound(format!("ml.models has no entry for model '{model}'"));
@@ -306,9 +295,5 @@ async fn trained_rows(client: &Client, model: &str) -> Result<i64> {
 /// The first value of a query's answer as a whole number.
 async fn number(client: &Client, sql: &str) -> Result<Option<i64>> {
     let (_, batches) = client.query(sql).await?;
-    let Some(batch) = batches.iter().find(|batch| batch.num_rows() > 0) else {
-        return Ok(None);
-    };
-    let values = cast(batch.column(0), &DataType::Int64)?;
-    Ok(values.as_primitive::<Int64Type>().iter().next().flatten())
+    Ok(integers(&batches, 0)?.into_iter().next().flatten())
 }

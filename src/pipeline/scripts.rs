@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use include_dir::{Dir, include_dir};
 
@@ -52,6 +52,8 @@ pub(crate) struct Check {
     pub(crate) name: String,
     /// The file that it stands in.
     pub(crate) file: String,
+    /// Its comment, which says what wrong rows are.
+    pub(crate) meaning: Option<String>,
     /// What its failing does.
     pub(crate) severity: Severity,
     /// The query.
@@ -122,24 +124,18 @@ fn from_folder(directory: &Path) -> Result<Vec<Source>> {
         )));
     }
     let mut sources = Vec::new();
-    for layer in Layer::ALL {
-        let folder = directory.join(layer.folder());
-        if !folder.is_dir() {
+    for path in script_files(directory)? {
+        let Some(name) = script_name(&path) else {
             continue;
-        }
-        for entry in std::fs::read_dir(&folder).map_err(Error::io(&folder))? {
-            let path = entry.map_err(Error::io(&folder))?.path();
-            let Some(name) = script_name(&path) else {
-                continue;
-            };
-            let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
-            sources.push(Source {
-                layer,
-                name,
-                file: path.display().to_string(),
-                text,
-            });
-        }
+        };
+        let layer = layer_of(directory, &path)?;
+        let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
+        sources.push(Source {
+            layer,
+            name,
+            file: path.display().to_string(),
+            text,
+        });
     }
     if sources.is_empty() {
         return Err(Error::NotFound(format!(
@@ -148,6 +144,34 @@ fn from_folder(directory: &Path) -> Result<Vec<Source>> {
         )));
     }
     Ok(sources)
+}
+
+/// Every file below `folder`, but for hidden folders.
+fn script_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(Error::io(folder))? {
+        let path = entry.map_err(Error::io(folder))?.path();
+        let name = path.file_name().unwrap_or_default();
+        if !path.is_dir() {
+            files.push(path);
+        } else if !name.as_encoded_bytes().starts_with(b".") {
+            files.extend(script_files(&path)?);
+        }
+    }
+    Ok(files)
+}
+
+/// The layer in whose folder a script lies, which is right below `directory`.
+fn layer_of(directory: &Path, path: &Path) -> Result<Layer> {
+    let folder = path.parent().unwrap_or(directory);
+    let is_layers = |layer: &Layer| directory.join(layer.folder()) == folder;
+    Layer::ALL.into_iter().find(is_layers).ok_or_else(|| {
+        let place = if folder == directory { path } else { folder };
+        Error::Input(format!(
+            "{}: no such layer, expected bronze, silver, models, gold or system",
+            place.display()
+        ))
+    })
 }
 
 fn from_binary() -> Result<Vec<Source>> {
@@ -273,6 +297,7 @@ fn parse_checks(target: &TableName, source: &Source) -> Result<Vec<Check>> {
                 format!("{target}#{}", index + 1)
             },
             file: file.clone(),
+            meaning: comment(&statement),
             severity: severity(file, &statement)?,
             statement: statement.trim().to_string(),
         });
@@ -296,6 +321,18 @@ fn header<'a>(text: &'a str, name: &str) -> Option<&'a str> {
         let (key, value) = line.trim().strip_prefix("--")?.split_once(':')?;
         (key.trim() == name).then_some(value.trim())
     })
+}
+
+/// The comment above a statement, without its headers and its final full stop, on one line.
+fn comment(statement: &str) -> Option<String> {
+    let above = statement.lines().map(str::trim);
+    let above = above.map_while(|line| line.strip_prefix("--").map(str::trim));
+    let lines: Vec<&str> = above
+        .filter(|line| !line.starts_with("severity:"))
+        .collect();
+    let text = lines.join(" ");
+    let text = text.trim_end_matches('.');
+    (!text.is_empty()).then(|| text.to_string())
 }
 
 fn share(file: &str, value: &str) -> Result<f64> {
@@ -359,6 +396,31 @@ pub(super) mod tests {
             checks,
             [("gold.a", Severity::Error), ("gold.a#2", Severity::Warn)]
         );
+    }
+
+    #[test]
+    fn a_check_means_what_its_comment_says() {
+        let text =
+            "-- severity: warn\n-- Tracks without a title: nobody\n-- can be shown them.\nselect 1";
+        assert_eq!(
+            comment(text).unwrap(),
+            "Tracks without a title: nobody can be shown them"
+        );
+        assert_eq!(comment("select 1 -- one"), None);
+    }
+
+    #[test]
+    fn a_script_outside_the_layers_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        for (misplaced, named) in [("a.sql", "a.sql"), ("glod/a.sql", "glod")] {
+            let path = folder.path().join(misplaced);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, "select 1").unwrap();
+            let error = load(Some(folder.path())).unwrap_err().to_string();
+            let expected = format!("{named}: no such layer, expected bronze, silver,");
+            assert!(error.contains(&expected), "{error}");
+            std::fs::remove_file(path).unwrap();
+        }
     }
 
     #[test]

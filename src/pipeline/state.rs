@@ -1,14 +1,11 @@
 //! What the lake says about itself: which tables it has, who made them, and from what.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use arrow::array::{Array, AsArray, RecordBatch, StringArray};
-use arrow::compute::cast;
-use arrow::datatypes::DataType;
-
-use crate::client::Client;
+use crate::client::{Client, texts};
 use crate::error::{Error, Result};
 use crate::lake::TableName;
+use crate::statement::references;
 
 const TABLES: &str =
     "select schema_name, table_name, kind, state, statement, reads from system.tables";
@@ -36,11 +33,42 @@ impl LakeState {
     /// Reads `system.tables`.
     pub(crate) async fn read(client: &Client) -> Result<Self> {
         let (_, batches) = client.query(TABLES).await?;
+        let (schemas, names) = (texts(&batches, 0)?, texts(&batches, 1)?);
+        let (kinds, states) = (texts(&batches, 2)?, texts(&batches, 3)?);
+        let (statements, reads) = (texts(&batches, 4)?, texts(&batches, 5)?);
         let mut tables = BTreeMap::new();
-        for batch in &batches {
-            add(&mut tables, batch)?;
+        for (row, (schema, table)) in schemas.into_iter().zip(names).enumerate() {
+            let (schema, table) = (schema.unwrap_or_default(), table.unwrap_or_default());
+            let table = TableName { schema, table };
+            let recorded = Recorded {
+                is_view: kinds[row].as_deref() == Some("view"),
+                state: states[row].clone().unwrap_or_default(),
+                statement: statements[row].clone(),
+                reads: match &reads[row] {
+                    Some(json) => parse_reads(&table, json)?,
+                    None => BTreeMap::new(),
+                },
+            };
+            tables.insert(table, recorded);
         }
         Ok(Self { tables })
+    }
+
+    /// Changes with every change of what a query on `table` returns: of a view, with what is behind it.
+    pub(crate) fn content(&self, table: &TableName) -> String {
+        let mut content = String::new();
+        let (mut open, mut seen) = (vec![table.clone()], BTreeSet::new());
+        while let Some(table) = open.pop() {
+            let Some(recorded) = self.get(&table) else {
+                continue;
+            };
+            content.push_str(&recorded.state);
+            if recorded.is_view && seen.insert(table) {
+                let view = recorded.statement.as_deref().map(references);
+                open.extend(view.into_iter().flatten().flat_map(|view| view.reads));
+            }
+        }
+        content
     }
 
     /// What is recorded about `table`, if it exists.
@@ -68,42 +96,6 @@ impl FromIterator<(TableName, Recorded)> for LakeState {
             tables: tables.into_iter().collect(),
         }
     }
-}
-
-fn add(tables: &mut BTreeMap<TableName, Recorded>, batch: &RecordBatch) -> Result<()> {
-    let schemas = texts(batch, 0)?;
-    let names = texts(batch, 1)?;
-    let kinds = texts(batch, 2)?;
-    let states = texts(batch, 3)?;
-    let statements = texts(batch, 4)?;
-    let reads = texts(batch, 5)?;
-    for row in 0..batch.num_rows() {
-        let table = TableName {
-            schema: schemas.value(row).into(),
-            table: names.value(row).into(),
-        };
-        let recorded = Recorded {
-            is_view: kinds.value(row) == "view",
-            state: text(&states, row).unwrap_or_default(),
-            statement: text(&statements, row),
-            reads: text(&reads, row)
-                .map(|json| parse_reads(&table, &json))
-                .transpose()?
-                .unwrap_or_default(),
-        };
-        tables.insert(table, recorded);
-    }
-    Ok(())
-}
-
-fn texts(batch: &RecordBatch, column: usize) -> Result<StringArray> {
-    Ok(cast(batch.column(column), &DataType::Utf8)?
-        .as_string::<i32>()
-        .clone())
-}
-
-fn text(column: &StringArray, row: usize) -> Option<String> {
-    column.is_valid(row).then(|| column.value(row).to_string())
 }
 
 fn parse_reads(table: &TableName, json: &str) -> Result<BTreeMap<String, String>> {

@@ -60,7 +60,10 @@ impl FlightService for Front {
         self.switchboard.get_flight_info(request).await
     }
     async fn poll_flight_info(&self, request: Request<FlightDescriptor>) -> Answer<PollInfo> {
-        self.switchboard.poll_flight_info(request).await
+        drop(request);
+        Err(Status::unimplemented(
+            "PollFlightInfo is not offered: GetFlightInfo answers at once",
+        ))
     }
     async fn do_get(&self, request: Request<Ticket>) -> Answer<Self::DoGetStream> {
         self.switchboard.do_get(request).await

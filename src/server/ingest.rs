@@ -27,7 +27,12 @@ impl Service {
             )));
         }
         let target = target(&command)?;
-        let mode = mode(command.table_definition_options)?;
+        let mode = match mode(command.table_definition_options)? {
+            IngestMode::Append if command.options.contains_key(wire::ONLY_IF_EMPTY) => {
+                IngestMode::Fill
+            }
+            mode => mode,
+        };
         let batches = wire::decode(messages).await?.ok_or_else(|| {
             Error::Input(format!(
                 "ingest: the data for {target} came without a schema"

@@ -30,6 +30,7 @@ use tonic::transport::{Server, server::TcpIncoming};
 use crate::{
     engine::Engine,
     error::{Error, Result},
+    wording::plain,
 };
 use front::Front;
 
@@ -52,9 +53,13 @@ pub async fn bind(address: &str) -> Result<TcpListener> {
     };
     let addresses: Vec<SocketAddr> = lookup_host(address).await.map_err(failed)?.collect();
     addresses.iter().try_for_each(refuse_remote)?;
-    TcpListener::bind(addresses.as_slice())
-        .await
-        .map_err(failed)
+    match TcpListener::bind(addresses.as_slice()).await {
+        Err(source) if source.kind() == io::ErrorKind::AddrInUse => Err(Error::Input(format!(
+            "{address}: {}; `moodlake serve --listen 127.0.0.1:0` takes a free port",
+            plain(&source)
+        ))),
+        bound => bound.map_err(failed),
+    }
 }
 
 /// Answers Flight SQL on `listener` until `shutdown` resolves and the calls under way have ended.
@@ -84,12 +89,13 @@ pub async fn serve(
         .map_err(|error| Error::io(address.to_string())(io::Error::other(error)))
 }
 
-fn refuse_remote(address: &SocketAddr) -> Result<()> {
+/// Refuses an address that other machines can reach.
+pub(crate) fn refuse_remote(address: &SocketAddr) -> Result<()> {
     if address.ip().is_loopback() {
         return Ok(());
     }
     Err(Error::Input(format!(
-        "serve: {address} can be reached from other machines, and there is no authentication yet: \
+        "{address} can be reached from other machines, and there is no authentication yet: \
          listen on 127.0.0.1 or [::1]"
     )))
 }

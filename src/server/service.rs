@@ -50,7 +50,7 @@ impl Service {
         Ok(Self {
             answers: Handles::new(MAX_ANSWERS, ANSWER_TIME_TO_LIVE),
             prepared: Handles::new(MAX_PREPARED, PREPARED_TIME_TO_LIVE),
-            sql_info: sql_info::data(&engine.session_state()).map_err(wire::flight_error)?,
+            sql_info: sql_info::data(&engine.session_state()?).map_err(wire::flight_error)?,
             xdbc_types: xdbc::data().map_err(wire::flight_error)?,
             substrait: Substrait::new(&engine),
             engine,

@@ -32,12 +32,12 @@ use crate::{
 pub(crate) struct Substrait(SubstraitService);
 
 /// A fresh session of the engine for each call.
-struct Sessions(Box<dyn Fn() -> SessionState + Send + Sync>);
+struct Sessions(Box<dyn Fn() -> Result<SessionState> + Send + Sync>);
 
 #[tonic::async_trait]
 impl SessionStateProvider for Sessions {
     async fn new_context(&self, _request: &Request<()>) -> Result<SessionState, Status> {
-        Ok((self.0)())
+        Ok((self.0)()?)
     }
 }
 

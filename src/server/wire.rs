@@ -32,6 +32,9 @@ use crate::error::{Error, Result};
 /// The largest message taken: one batch of a bulk load, whose size its client chooses.
 pub(crate) const MAX_MESSAGE_BYTES: usize = 256 << 20;
 
+/// The option of a bulk load that makes mode append demand a table without rows.
+pub(crate) const ONLY_IF_EMPTY: &str = "moodlake.only_if_empty";
+
 /// What every answer of a server is: Flight messages, or the one status that ends them.
 pub(crate) type FlightStream = BoxStream<'static, Result<FlightData, Status>>;
 
@@ -161,11 +164,8 @@ pub(crate) fn encode(stream: SendableRecordBatchStream) -> FlightStream {
 pub(crate) fn answer(batch: RecordBatch) -> Response<FlightStream> {
     let schema = batch.schema();
     let batches = futures::stream::iter([Ok(batch)]);
-    let messages = FlightDataEncoderBuilder::new()
-        .with_schema(schema)
-        .build(batches)
-        .map_err(Status::from);
-    Response::new(messages.boxed())
+    let stream = RecordBatchStreamAdapter::new(schema, batches);
+    Response::new(encode(Box::pin(stream)))
 }
 
 /// The batches that a client sends, in plain types; `None` when it sent no schema at all.

@@ -17,7 +17,7 @@ use csv::ByteRecord;
 use self::rows::Rows;
 use super::Sink;
 use super::files::Input;
-use super::report::{Cause, LOADED, Position, Tallies};
+use super::report::{Cause, LOADED, Position, Tallies, damage};
 use super::row_hash::RowId;
 use crate::error::{Error, Result};
 
@@ -141,7 +141,7 @@ pub(crate) fn read_catalogue(
                 Ok(false) => break,
                 Ok(true) => {}
                 Err(error) => {
-                    report.add(cause(format!("malformed: {error}")), 0, None);
+                    report.add(cause(format!("malformed: {}", why(&error))), 0, None);
                     break;
                 }
             }
@@ -198,7 +198,14 @@ fn places(label: &str, header: &ByteRecord) -> Result<Vec<Option<usize>>> {
 }
 
 fn unreadable(input: &Input, error: &csv::Error) -> Error {
-    Error::Input(format!("{}: {error}", input.label))
+    Error::Input(format!("{}: {}", input.label, why(error)))
+}
+
+fn why(error: &csv::Error) -> String {
+    match error.kind() {
+        csv::ErrorKind::Io(error) => damage(error),
+        _ => error.to_string(),
+    }
 }
 
 fn position(record: &ByteRecord) -> Option<Position> {

@@ -18,7 +18,7 @@ use datafusion::physical_plan::streaming::PartitionStream;
 use moodlake_udfs::{Parameter, RelationSignature};
 
 use super::Sink;
-use super::files::{Found, Input, find};
+use super::files::{Found, Input, Unreadable, find};
 use super::kind::Kind;
 use super::report::{Tallies, is_kept};
 use crate::engine::FileAccess;
@@ -80,6 +80,9 @@ impl Call {
                 .unwrap_or_else(|| nothing.to_string());
             let (name, path) = (self.function, self.path.display());
             return Err(Error::Input(format!("{name}: {path}: {reason}")));
+        }
+        for Unreadable { label, reason } in unreadable {
+            tracing::warn!(function = self.function, file = %label, %reason, "file left out");
         }
         Ok(inputs.into_iter().filter(move |input| input.kind == kind))
     }

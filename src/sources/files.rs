@@ -12,8 +12,10 @@ use flate2::read::MultiGzDecoder;
 use zip::ZipArchive;
 
 use super::kind::{HEAD_BYTES, Kind};
+use super::report::damage;
 use crate::engine::FileAccess;
 use crate::error::{Error, Result};
+use crate::wording::plain;
 
 const GZIP_MAGIC: &[u8] = b"\x1f\x8b";
 const ZIP_MAGIC: &[u8] = b"PK\x03\x04";
@@ -144,7 +146,7 @@ fn is_under(path: &Path, folders: &[PathBuf]) -> bool {
 }
 
 fn missing(path: &Path, source: &io::Error) -> Error {
-    Error::NotFound(format!("{}: {source}", path.display()))
+    Error::NotFound(format!("{}: {}", path.display(), plain(source)))
 }
 
 /// Whether a path that does not exist is, by its words alone, below one of the folders.
@@ -196,7 +198,7 @@ fn look_into(path: PathBuf, label: String, found: &mut Found) {
     if let Err(error) = look_at(path, &label, found) {
         found.unreadable.push(Unreadable {
             label,
-            reason: error.to_string(),
+            reason: damage(&error),
         });
     }
 }
@@ -239,7 +241,7 @@ fn look_at_members(path: &Path, label: &str, found: &mut Found) -> io::Result<()
             Err(error) => {
                 found.unreadable.push(Unreadable {
                     label,
-                    reason: error.to_string(),
+                    reason: damage(&error),
                 });
             }
         }
@@ -260,10 +262,13 @@ fn decompressed(mut file: File) -> io::Result<Box<dyn Read>> {
     }
 }
 
+/// The first bytes; of a file that breaks off within them, those before.
 fn head_of(reader: &mut dyn Read, bytes: usize) -> io::Result<Vec<u8>> {
     let mut head = Vec::with_capacity(bytes);
-    reader.take(bytes as u64).read_to_end(&mut head)?;
-    Ok(head)
+    match reader.take(bytes as u64).read_to_end(&mut head) {
+        Err(error) if head.is_empty() => Err(error),
+        _ => Ok(head),
+    }
 }
 
 fn name_of(path: &Path) -> String {
@@ -287,6 +292,7 @@ mod tests {
         fs::write(folder.path().join("b/anything.txt"), HISTORY).unwrap();
         fs::write(folder.path().join("a.json"), "{\"playlists\": []}").unwrap();
         fs::write(folder.path().join("z.zip"), b"PK\x03\x04 and no more").unwrap();
+        fs::write(folder.path().join("z.json.gz"), b"\x1f\x8b\x08").unwrap();
         let found = find(folder.path(), &FileAccess::Anywhere).unwrap();
         let name = default_user(folder.path());
         let kinds: Vec<_> = found
@@ -301,7 +307,11 @@ mod tests {
                 (format!("{name}/b/anything.txt"), Kind::History)
             ]
         );
-        assert_eq!(found.unreadable[0].label, format!("{name}/z.zip"));
+        for (broken, file) in found.unreadable.iter().zip(["z.json.gz", "z.zip"]) {
+            assert_eq!(broken.label, format!("{name}/{file}"));
+            assert_eq!(broken.reason, "the file is cut off: download it again");
+        }
+        assert_eq!(found.unreadable.len(), 2);
     }
 
     #[test]

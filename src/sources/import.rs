@@ -27,8 +27,11 @@ pub use self::report::Report;
 use self::gather::{Gathered, gather};
 use self::rows::texts;
 use self::staging::{Target, load};
+use super::Sink;
 use super::catalogue::{self, read_catalogue};
+use super::files::Input;
 use super::report::{ALREADY_LOADED, Cause, Tallies, is_kept};
+use super::row_hash::RowId;
 use super::spotify_export::{self, read_history};
 use crate::client::Client;
 use crate::engine::IngestMode;
@@ -73,11 +76,14 @@ pub enum UserNames {
 ///
 /// # Errors
 /// [`Error::NotFound`] when a path does not exist, [`Error::Input`] when it leads to nothing that can
-/// be imported or the zone is unknown, and what writing fails with. Broken files and records
-/// are no errors: they are in the [`Report`].
+/// be imported, the zone is unknown or the listener's name empty, and what writing fails with.
+/// Broken files and records are no errors: they are in the [`Report`].
 pub async fn import(client: &Client, options: &Options) -> Result<Report> {
     if let Some(zone) = &options.timezone {
-        check_zone(zone)?;
+        time_zone(zone)?;
+    }
+    if let UserNames::Named(name) = &options.users {
+        user_name(name)?;
     }
     let asked = options.clone();
     let gathered = blocking(move || gather(&asked)).await?;
@@ -139,7 +145,7 @@ impl Run<'_> {
         load(self.client, &target, move |sink| {
             let (mut tallies, mut seen) = (Tallies::default(), HashSet::new());
             for file in &files {
-                tallies.merge(read_catalogue(file, imported_at, &mut seen, sink)?);
+                tallies.merge(read_or_report(file, imported_at, &mut seen, sink)?);
             }
             Ok(tallies)
         })
@@ -274,13 +280,51 @@ async fn create_tables(client: &Client) -> Result<()> {
     Ok(())
 }
 
-fn check_zone(zone: &str) -> Result<()> {
-    match zone.parse::<chrono_tz::Tz>() {
-        Ok(_) => Ok(()),
-        Err(_) => Err(Error::Input(format!(
-            "import: unknown time zone '{zone}', expected an IANA name such as 'Europe/Berlin'"
-        ))),
+/// A time zone of the IANA database, by its name.
+pub(crate) fn time_zone(zone: &str) -> Result<String> {
+    zone.parse::<chrono_tz::Tz>()
+        .map(|zone| zone.name().to_string())
+        .map_err(|_| {
+            Error::Input(format!(
+                "unknown time zone '{zone}', expected an IANA name such as 'Europe/Berlin'"
+            ))
+        })
+}
+
+/// A listener's name, which has to be one.
+pub(crate) fn user_name(name: &str) -> Result<String> {
+    if name.trim().is_empty() {
+        return Err(Error::Input(
+            "the name of the listener is empty, expected one such as 'ada'".to_string(),
+        ));
     }
+    Ok(name.to_string())
+}
+
+/// Reads a catalogue; one that is none, or cannot be opened, is a line of the report like a broken row.
+fn read_or_report(
+    file: &Input,
+    imported_at: i64,
+    seen: &mut HashSet<RowId>,
+    sink: Sink<'_>,
+) -> Result<Tallies> {
+    let reason = match read_catalogue(file, imported_at, seen, sink) {
+        Err(Error::Input(reason)) => reason,
+        other => return other,
+    };
+    let named = format!("{}: ", file.label);
+    let cause = Cause {
+        user_id: None,
+        file: file.label.clone(),
+        kind: "catalogue",
+        reason: format!(
+            "refused: {}",
+            reason.strip_prefix(&named).unwrap_or(&reason)
+        ),
+    };
+    let mut tallies = Tallies::default();
+    tallies.add(cause, 0, None);
+    Ok(tallies)
 }
 
 /// Runs what reads files away from the threads that must not wait.

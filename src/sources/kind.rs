@@ -35,6 +35,8 @@ impl Kind {
             .trim_ascii_start();
         match text.first() {
             Some(b'[') if has_key(text, "ts") && has_key(text, "ms_played") => Self::History,
+            // An export's part of a year without any.
+            Some(b'[') if text[1..].trim_ascii() == b"]" => Self::History,
             Some(b'[') if has_key(text, "endTime") && has_key(text, "msPlayed") => {
                 Self::AccountData
             }
@@ -110,7 +112,7 @@ mod tests {
 
     #[test]
     fn shapes_are_told_by_content() {
-        let cases: [(&str, Kind); 10] = [
+        let cases: [(&str, Kind); 11] = [
             ("\u{feff}[{\"ts\": \"x\", \"ms_played\": 1}]", Kind::History),
             (
                 "[\n {\"endTime\":\"2026-03-01 07:58\",\"msPlayed\":1}]",
@@ -129,6 +131,7 @@ mod tests {
             ("{\"playlists\": \"ts ms_played\"}", Kind::OtherJson),
             (",track_id,artists,danceability\n", Kind::Catalogue),
             ("\"valence\",\"energy\"\n", Kind::Catalogue),
+            ("[\n]\n", Kind::History),
             ("name,address\n", Kind::Other),
         ];
         for (head, kind) in cases {

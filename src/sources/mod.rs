@@ -2,7 +2,8 @@
 //!
 //! Everything here reads files and yields Arrow batches; `import` alone writes, and only through
 //! a [`Client`](crate::client::Client). No Web API is called. Personal fields of an export
-//! (`username`, `ip_addr*`, `user_agent*`, `city`, `region`) end in the parser.
+//! (`username`, `ip_addr*`, `user_agent*`, `city`, `region`, all of `platform` but the family) end in the
+//! parser.
 
 mod catalogue;
 mod file_function;

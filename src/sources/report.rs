@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io;
+
+use crate::wording::plain;
 
 /// A music play, or a catalogue row, that was kept.
 pub(crate) const LOADED: &str = "loaded";
@@ -15,6 +18,35 @@ pub(crate) const UNTITLED: &str = "nothing named (kept, no audio features)";
 pub(crate) const DUPLICATE: &str = "duplicate in import";
 /// A row that an earlier import brought.
 pub(crate) const ALREADY_LOADED: &str = "already loaded";
+
+/// What to do about a file that is not whole; every reason that is one ends in it.
+const REMEDY: &str = "download it again";
+/// A file that ends too early.
+pub(crate) const CUT_OFF: &str = "the file is cut off: download it again";
+/// A file that ends too early, in the middle of a record.
+pub(crate) const CUT_OFF_INSIDE: &str = "the file is cut off inside this record: download it again";
+/// A file that is called as Spotify calls histories, but holds none.
+pub(crate) const NO_HISTORY: &str =
+    "no streaming history in it (empty, cut off or not JSON): download it again";
+
+/// Whether a reason says that a file is not whole, so that records are missing.
+pub(crate) fn is_damage(reason: &str) -> bool {
+    reason.ends_with(REMEDY)
+}
+
+/// Why a file or archive could not be read to its end.
+pub(crate) fn damage(error: &io::Error) -> String {
+    let text = plain(error);
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => CUT_OFF.to_string(),
+        // The directory of an archive stands at its end.
+        _ if text.contains("EOCD") || text.contains("central directory") => CUT_OFF.to_string(),
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::Other => {
+            format!("the file is damaged ({text}): {REMEDY}")
+        }
+        _ => text,
+    }
+}
 
 /// Where a reason was first met in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,6 +6,7 @@
 //! their rows come out in the order of the files.
 
 mod batch;
+mod platform;
 mod play;
 mod records;
 

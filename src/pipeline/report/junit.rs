@@ -37,11 +37,16 @@ fn test_cases(node: &NodeReport) -> Vec<String> {
     };
     let mut cases = vec![test_case("script", &node.name, node.elapsed, body.as_ref())];
     for check in &node.checks {
-        let body = check.fails_build().then(|| {
+        let tag = if check.fails_build() {
+            "failure"
+        } else {
+            "system-out"
+        };
+        let body = (!check.passed()).then(|| {
             let detail = check.sample.as_ref().and_then(to_json).unwrap_or_default();
             let message = check.error.clone();
             let rows = || format!("{} {detail}", offending(check));
-            ("failure", message.unwrap_or_else(rows))
+            (tag, message.unwrap_or_else(rows))
         });
         cases.push(test_case(
             "check",
@@ -61,6 +66,9 @@ fn test_case(kind: &str, name: &str, took: Duration, body: Option<&(&str, String
     );
     match body {
         None => format!("{head}/>\n"),
+        Some((tag @ "system-out", text)) => {
+            format!("{head}><{tag}>{}</{tag}></testcase>\n", escape(text))
+        }
         Some((tag, message)) => {
             format!(
                 "{head}><{tag} message=\"{}\"/></testcase>\n",
@@ -70,7 +78,7 @@ fn test_case(kind: &str, name: &str, took: Duration, body: Option<&(&str, String
     }
 }
 
-/// Text as an XML attribute carries it; characters that XML forbids are left out.
+/// Text as XML carries it; characters that XML forbids are left out.
 fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
@@ -90,8 +98,18 @@ fn escape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::broken;
+    use super::super::tests::{broken, warned};
     use super::*;
+
+    #[test]
+    fn a_warning_is_output_and_no_failure() {
+        let xml = render(&warned());
+        assert!(
+            xml.contains("<system-out>2 offending rows: Titles that lack </system-out>")
+                && xml.contains("failures=\"0\""),
+            "{xml}"
+        );
+    }
 
     #[test]
     fn messages_are_escaped_and_outcomes_counted() {

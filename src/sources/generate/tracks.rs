@@ -18,6 +18,9 @@ use crate::sources::files::find;
 /// The least number of tracks that a listener can be simulated over.
 const MIN_TRACKS: usize = 50;
 
+/// Beats of a bar where a catalogue does not say.
+const USUAL_BEATS: i64 = 4;
+
 /// Spotify's audio features, in their units.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Features {
@@ -142,12 +145,14 @@ fn tracks_of(batch: &RecordBatch) -> Result<impl Iterator<Item = Track> + '_> {
             liveness: liveness(row)?,
             valence: valence(row)?,
             tempo: tempo(row).filter(|tempo| *tempo > 0.0)?,
-            time_signature: time_signature(row).filter(|beats| *beats > 0)?,
+            // 0 is where Spotify's analysis failed; some catalogues have no such column.
+            time_signature: Some(time_signature(row).unwrap_or(USUAL_BEATS))
+                .filter(|beats| *beats > 0)?,
         };
         Some(Track {
             id: id(row)?,
             artists: artists(row)?,
-            album: album(row)?,
+            album: album(row).unwrap_or_default(),
             name: name(row)?,
             popularity: popularity(row).unwrap_or(0),
             duration_ms: duration_ms(row).filter(|duration| *duration > 0)?,

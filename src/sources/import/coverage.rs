@@ -9,12 +9,19 @@ use crate::error::Result;
 /// Artists that are named when their tracks are in no catalogue.
 const ARTISTS_NAMED: usize = 5;
 
+/// Rows of a catalogue that have features, as `silver.track_features` tells them by `is_analysed`.
+const HAS_FEATURES: &str = "duration_ms > 0 and tempo > 0 and coalesce(time_signature > 0, true) \
+    and danceability is not null and energy is not null and key is not null \
+    and loudness is not null and mode is not null and speechiness is not null \
+    and acousticness is not null and instrumentalness is not null and liveness is not null \
+    and valence is not null";
+
 /// Music plays of some listeners and how many of them a catalogue describes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Coverage {
     pub(super) plays: u64,
     pub(super) covered: u64,
-    /// Different tracks that no catalogue has.
+    /// Different tracks that no catalogue has features of.
     pub(super) missing_tracks: u64,
     /// Artists most played among these, with their plays.
     pub(super) missing_artists: Vec<(String, u64)>,
@@ -73,7 +80,8 @@ fn music(users: &BTreeSet<String>) -> String {
          case when starts_with(spotify_track_uri, 'spotify:track:') \
          then substr(spotify_track_uri, 15) else spotify_track_uri end as track_id \
          from bronze.plays_extended where spotify_track_uri is not null{whose}), \
-         catalogue as (select distinct track_id as catalogue_id from bronze.catalogue_tracks), \
+         catalogue as (select distinct track_id as catalogue_id from bronze.catalogue_tracks \
+         where {HAS_FEATURES}), \
          music as (select * from plays left join catalogue on track_id = catalogue_id)"
     )
 }

@@ -7,8 +7,14 @@ use crate::engine::FileAccess;
 use crate::error::{Error, Result};
 use crate::sources::files::{Found, Input, default_user, find};
 use crate::sources::kind::Kind;
-use crate::sources::report::{Cause, Tallies};
+use crate::sources::report::{Cause, NO_HISTORY, Tallies};
 use crate::sources::spotify_export::HistoryFile;
+
+/// How Spotify calls the files of an extended streaming history.
+const HISTORY_NAMES: [&str; 2] = ["Streaming_History_", "endsong_"];
+/// Why a file beside the folders of listeners is left out.
+const NOBODYS: &str =
+    "refused: it is in no listener's folder; put it into one, or import it with --user NAME";
 
 /// The files to read, and what is known of the others.
 #[derive(Debug, Default)]
@@ -26,19 +32,20 @@ pub(super) fn gather(options: &Options) -> Result<Gathered> {
     let mut gathered = Gathered::default();
     for path in &options.paths {
         match &options.users {
-            UserNames::Named(name) => gathered.add(name, path)?,
+            UserNames::Named(name) => gathered.add(Some(name), path)?,
             UserNames::FromPath => {
                 let name = default_user(path);
-                gathered.add(&name, path)?;
+                gathered.add(Some(&name), path)?;
                 gathered.note_odd_name(&name, path);
             }
             UserNames::FromFolder if path.is_dir() => {
                 for entry in entries(path)? {
-                    gathered.add(&default_user(&entry), &entry)?;
+                    let name = entry.is_dir().then(|| default_user(&entry));
+                    gathered.add(name.as_deref(), &entry)?;
                 }
             }
             // A catalogue beside the folder of folders.
-            UserNames::FromFolder => gathered.add(&default_user(path), path)?,
+            UserNames::FromFolder => gathered.add(None, path)?,
         }
     }
     if gathered.histories.is_empty() && gathered.catalogues.is_empty() {
@@ -48,10 +55,11 @@ pub(super) fn gather(options: &Options) -> Result<Gathered> {
 }
 
 impl Gathered {
-    fn add(&mut self, user_id: &str, path: &Path) -> Result<()> {
+    /// Adds what `path` leads to; histories only if it is known whose they are.
+    fn add(&mut self, user_id: Option<&str>, path: &Path) -> Result<()> {
         let Found { inputs, unreadable } = find(path, &FileAccess::Anywhere)?;
         let cause = |file: String, reason: String| Cause {
-            user_id: Some(user_id.to_string()),
+            user_id: user_id.map(str::to_string),
             file,
             kind: "history",
             reason,
@@ -65,16 +73,23 @@ impl Gathered {
         }
         for input in inputs {
             match (input.kind, input.kind.refusal()) {
-                (Kind::History, _) => {
-                    self.histories.push(HistoryFile {
+                (Kind::History, _) => match user_id {
+                    Some(user_id) => self.histories.push(HistoryFile {
                         user_id: user_id.to_string(),
                         input,
-                    });
-                }
+                    }),
+                    None => self
+                        .tallies
+                        .add(cause(input.label, NOBODYS.to_string()), 0, None),
+                },
                 (Kind::Catalogue, _) => self.catalogues.push(input),
                 (_, Some(refusal)) => {
                     self.tallies
                         .add(cause(input.label, format!("refused: {refusal}")), 0, None);
+                }
+                (_, None) if is_called_history(&input.label) => {
+                    let reason = format!("malformed: {NO_HISTORY}");
+                    self.tallies.add(cause(input.label, reason), 0, None);
                 }
                 (Kind::OtherJson, None) => {
                     let reason = "ignored: no streaming history".to_string();
@@ -89,14 +104,10 @@ impl Gathered {
 
     /// A file that is called as Spotify calls it says nothing about whose it is.
     fn note_odd_name(&mut self, name: &str, path: &Path) {
-        let is_spotifys = [
-            "Streaming_History_",
-            "endsong_",
-            "my_spotify_data",
-            "Spotify ",
-        ]
-        .iter()
-        .any(|start| name.starts_with(start));
+        let is_spotifys = HISTORY_NAMES
+            .iter()
+            .chain(&["my_spotify_data", "Spotify "])
+            .any(|start| name.starts_with(start));
         if is_spotifys && self.histories.iter().any(|file| file.user_id == name) {
             let path = path.display();
             self.notes.push(format!(
@@ -104,6 +115,12 @@ impl Gathered {
             ));
         }
     }
+}
+
+/// Whether Spotify gives this name to the files of an extended streaming history.
+fn is_called_history(label: &str) -> bool {
+    let name = label.rsplit('/').next().unwrap_or(label);
+    name.ends_with(".json") && HISTORY_NAMES.iter().any(|start| name.starts_with(start))
 }
 
 /// What lies directly in a folder of folders, without hidden files.

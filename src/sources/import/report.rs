@@ -5,7 +5,8 @@ use std::fmt;
 
 use super::DEFAULT_TIMEZONE;
 use super::coverage::Coverage;
-use crate::sources::report::{Position, Tallies, is_kept};
+use crate::sources::report::{ALREADY_LOADED, Position, Tallies, is_damage, is_kept};
+use crate::wording::{counted, grouped};
 
 /// Listeners whose zones are told one by one.
 const ZONES_NAMED: usize = 3;
@@ -50,6 +51,23 @@ impl Report {
         self.tallies.rows(is_kept)
     }
 
+    /// Whether anything in the files could be used, now or in an earlier import.
+    #[must_use]
+    pub fn is_of_use(&self) -> bool {
+        self.tallies
+            .rows(|reason| is_kept(reason) || reason == ALREADY_LOADED)
+            > 0
+    }
+
+    /// Whether every file could be read to its end.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        !self
+            .tallies
+            .iter()
+            .any(|(cause, _)| is_damage(&cause.reason))
+    }
+
     /// The listeners whose history was in this import, in the order of their names.
     #[must_use]
     pub fn users(&self) -> Vec<String> {
@@ -57,12 +75,11 @@ impl Report {
     }
 
     /// The share of music plays that a catalogue describes; none without music plays.
-    #[must_use]
     #[expect(
         clippy::cast_precision_loss,
         reason = "counts of plays are far below 2^53"
     )]
-    pub fn coverage(&self) -> Option<f64> {
+    fn coverage(&self) -> Option<f64> {
         let Coverage { plays, covered, .. } = self.coverage;
         (plays > 0).then(|| covered as f64 / plays as f64)
     }
@@ -77,7 +94,7 @@ impl Report {
                 .map(|position| (cause.file.as_str(), position));
             reason.first = reason.first.or(here);
         }
-        write!(f, "{:>11}  {:<9}  reason", "rows", "of")?;
+        write!(f, "{:>11}  {:<9}  what became of them", "rows", "kind")?;
         for ((kind, reason), Reason { rows, first }) in reasons {
             write!(f, "\n{:>11}  {kind:<9}  {reason}", grouped(rows))?;
             if let Some((file, position)) = first {
@@ -106,7 +123,7 @@ impl Report {
         };
         write!(
             f,
-            "\n\nCoverage: {} of {} music plays ({:.1} %) have audio features",
+            "\n\nCoverage: {} of {} music plays ({:.0} %) have audio features",
             grouped(*covered),
             grouped(*plays),
             100.0 * share
@@ -116,9 +133,9 @@ impl Report {
         }
         write!(
             f,
-            "\nNot in a catalogue: {} tracks with {} plays",
-            grouped(*missing_tracks),
-            grouped(plays - covered)
+            "\nWithout them: {} with {}",
+            counted(*missing_tracks, "track"),
+            counted(plays - covered, "play")
         )?;
         if !missing_artists.is_empty() {
             let artists: Vec<String> = missing_artists
@@ -169,31 +186,5 @@ impl fmt::Display for Report {
             write!(f, "\nNote: {note}")?;
         }
         Ok(())
-    }
-}
-
-/// A count with its thousands apart.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn thousands() {
-        assert_eq!(
-            [0, 999, 1000, 1_234_567].map(grouped),
-            ["0", "999", "1,000", "1,234,567"]
-        );
     }
 }

@@ -1,7 +1,8 @@
 //! The way into a bronze table: all rows into a table beside it, then only those that are new.
 //!
 //! The staging table is dropped in the end, come what may. An `insert` of no rows makes no commit.
-//! A table that is still empty is filled directly, in one commit: there is nothing to compare with.
+//! A table that is still empty is filled directly, in one commit that stands only if it is empty to the end: there is
+//! nothing to compare with.
 
 use std::collections::BTreeMap;
 
@@ -40,14 +41,15 @@ pub(super) struct Target<'a> {
 pub(super) async fn load(
     client: &Client,
     target: &Target<'_>,
-    read: impl FnOnce(Sink<'_>) -> Result<Tallies> + Send + 'static,
+    read: impl FnOnce(Sink<'_>) -> Result<Tallies> + Clone + Send + 'static,
 ) -> Result<Tallies> {
-    let (_, rows) = client
-        .query(&format!("select count(*) from {}", target.table))
-        .await?;
-    if counts(&rows, 0)? == [0] {
+    if is_empty(client, target).await? {
         let table: TableName = target.table.parse()?;
-        return ingest(client, &table, IngestMode::Append, target, read).await;
+        match ingest(client, &table, IngestMode::Fill, target, read.clone()).await {
+            // Another import was faster: there is something to compare with now.
+            Err(_) if !is_empty(client, target).await? => {}
+            filled => return filled,
+        }
     }
     let staging = TableName {
         schema: "bronze".to_string(),
@@ -60,6 +62,13 @@ pub(super) async fn load(
     let tallies = outcome?;
     dropped?;
     Ok(tallies)
+}
+
+async fn is_empty(client: &Client, target: &Target<'_>) -> Result<bool> {
+    let (_, rows) = client
+        .query(&format!("select count(*) from {}", target.table))
+        .await?;
+    Ok(counts(&rows, 0)? == [0])
 }
 
 async fn load_through(

@@ -65,8 +65,8 @@ async fn an_import_accounts_for_every_row() {
         "          1  history    podcast (kept, no audio features)\n",
         "          1  history    malformed: ts is not a time (first in broken/records.json, record 2,",
         "other/StreamingHistory_music_0.json: refused: account data",
-        "Coverage: 9 of 10 music plays (90.0 %) have audio features",
-        "Not in a catalogue: 1 tracks with 1 plays, most by No Catalogue (1)",
+        "Coverage: 9 of 10 music plays (90 %) have audio features",
+        "Without them: 1 track with 1 play, most by No Catalogue (1)",
         "Time zone of ann: UTC, as none was named",
     ] {
         assert!(text.contains(line), "{line}\nis not in\n{text}");
@@ -175,7 +175,93 @@ async fn what_cannot_be_imported_is_said() {
     let error = import(&client, &wrong).await.unwrap_err().to_string();
     assert_eq!(
         error,
-        "import: unknown time zone 'Mars', expected an IANA name such as 'Europe/Berlin'"
+        "unknown time zone 'Mars', expected an IANA name such as 'Europe/Berlin'"
     );
     assert!(import(&client, &options(&["none"], "ann")).await.is_err());
+    let nobody = options(&["history"], " ");
+    let error = import(&client, &nobody).await.unwrap_err().to_string();
+    assert!(
+        error.starts_with("the name of the listener is empty"),
+        "{error}"
+    );
+}
+
+/// The report on one folder of files, given as names and texts.
+async fn report_on(users: UserNames, files: &[(&str, &[u8])]) -> Report {
+    let (lake_folder, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let client = lake(&lake_folder).await;
+    for (name, bytes) in files {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+    let options = Options {
+        paths: vec![folder.path().to_path_buf()],
+        users,
+        timezone: None,
+    };
+    import(&client, &options).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_history_that_cannot_be_told_is_named() {
+    let history = std::fs::read(fixture("history/legacy/endsong_0.json")).unwrap();
+    let report = report_on(
+        UserNames::FromPath,
+        &[
+            ("endsong_0.json", &history),
+            ("endsong_1.json", b""),
+            ("Streaming_History_Audio_2020_1.json", b"\xff\xfe[\0"),
+            ("Streaming_History_Video_2020.json", b"[]"),
+        ],
+    )
+    .await;
+    assert!(report.is_of_use() && !report.is_whole());
+    let text = report.to_string();
+    for broken in ["endsong_1.json", "Streaming_History_Audio_2020_1.json"] {
+        let line =
+            format!("{broken}: malformed: no streaming history in it (empty, cut off or not JSON)");
+        assert!(text.contains(&line), "{text}");
+    }
+    assert!(!text.contains("Video"), "{text}");
+}
+
+#[tokio::test]
+async fn a_csv_that_is_no_catalogue_stops_nothing_else() {
+    let [tracks, few] =
+        ["tracks.csv", "few_columns.csv"].map(|name| std::fs::read(fixture(name)).unwrap());
+    let files = [("tracks.csv", &tracks[..]), ("few.csv", &few[..])];
+    let report = report_on(UserNames::FromPath, &files).await;
+    assert!(report.is_of_use() && report.is_whole());
+    assert!(
+        report
+            .to_string()
+            .contains("few.csv: refused: not a catalogue of tracks"),
+        "{report}"
+    );
+    assert!(
+        !report_on(UserNames::FromPath, &files[1..])
+            .await
+            .is_of_use()
+    );
+}
+
+#[tokio::test]
+async fn a_history_beside_the_listeners_folders_is_nobodys() {
+    let history = std::fs::read(fixture("history/legacy/endsong_0.json")).unwrap();
+    let report = report_on(
+        UserNames::FromFolder,
+        &[
+            ("ann/endsong_0.json", &history),
+            ("endsong_0.json", &history),
+        ],
+    )
+    .await;
+    assert_eq!(report.users(), ["ann"]);
+    assert!(
+        report
+            .to_string()
+            .contains("endsong_0.json: refused: it is in no listener's folder"),
+        "{report}"
+    );
 }

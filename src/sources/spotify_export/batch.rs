@@ -287,12 +287,16 @@ mod tests {
         assert_ne!(id, id_of("b", json));
         assert_ne!(id, id_of("a", &json.replace(": 1,", ": 2,")));
         let (left, right) = (
-            r#""platform": "ab", "conn_country": "c""#,
-            r#""platform": "a", "conn_country": "bc""#,
+            r#""episode_name": "ab", "episode_show_name": "c""#,
+            r#""episode_name": "a", "episode_show_name": "bc""#,
         );
         let with = |more: &str| json.replace("\"city\": \"Rome\"", more);
         assert_ne!(id_of("a", &with(left)), id_of("a", &with(right)));
-        assert_ne!(id_of("a", &with("\"platform\": \"\"")), id);
+        assert_ne!(id_of("a", &with("\"episode_name\": \"\"")), id);
+        assert_eq!(
+            id_of("a", &with("\"platform\": \"iOS 15.0 (iPhone13,2)\"")),
+            id_of("a", &with("\"platform\": \"ios\""))
+        );
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::platform::family;
+
 /// What the values of a column have to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Type {
@@ -21,7 +23,7 @@ pub(super) enum Type {
 /// The export's columns without the personal ones, in the order of `bronze.plays_extended`.
 ///
 /// A key that is not named here never leaves this module: that is how `username`, `ip_addr`,
-/// `user_agent_decrypted`, `city` and `region` are dropped.
+/// `user_agent_decrypted`, `city` and `region` are dropped. Of `platform` only the family is read.
 pub(super) const COLUMNS: [(&str, Type); 22] = [
     ("ts", Type::Time),
     ("platform", Type::Text),
@@ -49,6 +51,7 @@ pub(super) const COLUMNS: [(&str, Type); 22] = [
 
 /// Positions in [`COLUMNS`] that have a meaning here.
 pub(super) const TS: usize = 0;
+const PLATFORM: usize = 1;
 pub(super) const MS_PLAYED: usize = 2;
 pub(super) const TRACK_URI: usize = 7;
 pub(super) const EPISODE_URI: usize = 10;
@@ -107,7 +110,12 @@ impl<'de> Visitor<'de> for PlayVisitor {
             if std::mem::replace(&mut seen[column], true) {
                 return Err(A::Error::custom("a key occurs twice"));
             }
-            play.values[column] = map.next_value()?;
+            play.values[column] = match map.next_value()? {
+                Scalar::Text(platform) if column == PLATFORM => {
+                    Scalar::Text(family(&platform).into())
+                }
+                value => value,
+            };
             expected = column + 1;
         }
         Ok(play)
@@ -185,11 +193,11 @@ mod tests {
     fn keys_are_matched_by_name_in_any_order() {
         let play: Play<'_> = serde_json::from_str(
             r#"{"skipped": null, "ms_played": 12, "extra": {"a": [1]}, "ts": "t", "city": "Rome",
-                "shuffle": true, "platform": "say \"hi\"", "offline": 1.5}"#,
+                "shuffle": true, "platform": "Ann's \"phone\", iOS 15.0", "offline": 1.5}"#,
         )
         .unwrap();
         assert_eq!(play.values[TS], Scalar::Text("t".into()));
-        assert_eq!(play.values[1], Scalar::Text("say \"hi\"".into()));
+        assert_eq!(play.values[PLATFORM], Scalar::Text("ios".into()));
         assert_eq!(play.values[MS_PLAYED], Scalar::Integer(12));
         assert_eq!(play.values[17], Scalar::Flag(true));
         assert_eq!(play.values[19], Scalar::Other);

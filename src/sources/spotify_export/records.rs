@@ -7,7 +7,7 @@ use serde::de::{Deserialize, IgnoredAny};
 
 use super::play::Play;
 use crate::error::{Error, Result};
-use crate::sources::report::Position;
+use crate::sources::report::{CUT_OFF, CUT_OFF_INSIDE, Position, damage};
 
 /// Bytes asked for at a time; a record is about a thousandth of it.
 const WINDOW_BYTES: usize = 1 << 20;
@@ -20,9 +20,9 @@ pub(super) enum Record<'a> {
     /// A record that is well formed; its values are not checked yet.
     Play(&'a Play<'a>),
     /// Something else, and what is wrong with it.
-    Broken(&'static str),
+    Broken(&'a str),
     /// The array itself is not whole; no record is lost by that.
-    Unfinished(&'static str),
+    Unfinished(&'a str),
 }
 
 /// Reads the array in `reader` and hands every record to `visit`, in order.
@@ -45,10 +45,8 @@ pub(super) fn read_records(
             Some(b']') => break,
             None if is_cut && window.failure.is_none() => return Ok(()),
             None => {
-                let reason = window
-                    .failure
-                    .take()
-                    .unwrap_or("the file ends before its closing ]");
+                let reason = window.failure.take();
+                let reason = reason.as_deref().unwrap_or(CUT_OFF);
                 return visit(Record::Unfinished(reason), window.position(number));
             }
             Some(_) => {
@@ -58,13 +56,13 @@ pub(super) fn read_records(
         }
     }
     window.advance(1);
-    match window.peek()? {
-        None => Ok(()),
-        Some(_) => visit(
-            Record::Unfinished("text after the closing ]"),
-            window.position(number),
-        ),
-    }
+    // The checksum of compressed data comes after all of it.
+    let reason = match (window.peek()?, window.failure.take()) {
+        (Some(_), _) => "text after the closing ]".to_string(),
+        (None, Some(failure)) => failure,
+        (None, None) => return Ok(()),
+    };
+    visit(Record::Unfinished(&reason), window.position(number))
 }
 
 /// What became of a record.
@@ -96,7 +94,7 @@ fn read_record(
                 return Ok(Outcome::Read);
             }
             Step::Incomplete if window.grow()? => continue,
-            Step::Incomplete => ("the file ends inside this record", next_record(window)?),
+            Step::Incomplete => (CUT_OFF_INSIDE, next_record(window)?),
             Step::Invalid { is_json } => misshapen(window, is_json)?,
         };
         window.advance(used);
@@ -188,7 +186,7 @@ struct Window<'r> {
     counted: usize,
     at_end: bool,
     /// Why the file could not be read to its end.
-    failure: Option<&'static str>,
+    failure: Option<String>,
 }
 
 impl<'r> Window<'r> {
@@ -246,9 +244,9 @@ impl<'r> Window<'r> {
         let wanted = WINDOW_BYTES.max(self.bytes.len()) as u64;
         let mut more = Read::take(&mut self.reader, wanted);
         let held = self.bytes.len();
-        if more.read_to_end(&mut self.bytes).is_err() {
+        if let Err(error) = more.read_to_end(&mut self.bytes) {
             self.at_end = true;
-            self.failure = Some("the file cannot be read further");
+            self.failure = Some(damage(&error));
         }
         let has_grown = self.bytes.len() > held;
         self.at_end |= !has_grown;
@@ -358,15 +356,9 @@ mod tests {
     fn a_cut_file_gives_every_record_before_the_cut() {
         let text = format!("[{GOOD},{GOOD},{GOOD}");
         let cut = &text.as_bytes()[..text.len() - 5];
-        let reason = format!(
-            "3 the file ends inside this record, line 1, byte {}",
-            3 + 2 * GOOD.len()
-        );
+        let reason = format!("3 {CUT_OFF_INSIDE}, line 1, byte {}", 3 + 2 * GOOD.len());
         assert_eq!(outcomes(cut), ["1 ok", "2 ok", &reason]);
-        let ending = format!(
-            "3 the file ends before its closing ], line 1, byte {}",
-            text.len()
-        );
+        let ending = format!("3 {CUT_OFF}, line 1, byte {}", text.len());
         assert_eq!(outcomes(text.as_bytes())[3], ending);
     }
 

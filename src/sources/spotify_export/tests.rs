@@ -114,6 +114,7 @@ fn personal_fields_never_leave_the_parser() {
         "SecretAgent",
         "Hiddenville",
         "Nowhere",
+        "vendor, model",
     ] {
         let in_file =
             std::fs::read_to_string(fixture("history/Streaming_History_Audio_2026_0.json"))
@@ -137,7 +138,7 @@ fn broken_records_are_reported_and_the_rest_is_loaded() {
             "broken/records.json: malformed: not valid JSON = 1 (record 6, line 7, byte 755)",
             "broken/records.json: malformed: ts is not a time = 1 (record 2, line 3, byte 170)",
             "broken/truncated.json: loaded = 2",
-            "broken/truncated.json: malformed: the file ends inside this record = 1 (record 3, line 4, byte 340)",
+            "broken/truncated.json: malformed: the file is cut off inside this record: download it again = 1 (record 3, line 4, byte 340)",
         ]
     );
     assert_eq!(
@@ -184,7 +185,7 @@ fn many_files_keep_their_order_and_each_play_comes_once() {
     for file in 0..20 {
         let record = |number: usize| {
             format!(
-                "{{\"ts\":\"2026-01-01T00:00:00Z\",\"ms_played\":{number},\"platform\":\"{file:02}\"}}"
+                "{{\"ts\":\"2026-01-01T00:00:00Z\",\"ms_played\":{number},\"episode_name\":\"{file:02}\"}}"
             )
         };
         let records: Vec<_> = (0..500 * (file % 3))
@@ -195,15 +196,44 @@ fn many_files_keep_their_order_and_each_play_comes_once() {
         std::fs::write(folder.path().join(format!("{file:02}.json")), text).unwrap();
     }
     let (batches, report) = read(folder.path());
-    let platforms = column(&batches, "platform");
-    assert!(platforms.is_sorted());
-    assert_eq!(platforms.len(), 500 * (7 + 12) + 7);
+    let names = column(&batches, "episode_name");
+    assert!(names.is_sorted());
+    assert_eq!(names.len(), 500 * (7 + 12) + 7);
     assert_eq!(
         report
             .iter()
             .filter(|line| line.contains(DUPLICATE))
             .count(),
         13
+    );
+}
+
+#[test]
+fn a_damaged_archive_is_reported_and_the_rest_is_loaded() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = std::fs::read(fixture("history/Streaming_History_Audio_2026_0.json")).unwrap();
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(&history).unwrap();
+    let whole = encoder.finish().unwrap();
+    let mut wrong_checksum = whole.clone();
+    let checksum = whole.len() - 8;
+    wrong_checksum[checksum] ^= 1;
+    std::fs::write(folder.path().join("a.json.gz"), wrong_checksum).unwrap();
+    std::fs::write(folder.path().join("b.json.gz"), &whole[..checksum]).unwrap();
+    let (batches, report) = read(folder.path());
+    assert_eq!(column(&batches, "play_id").len(), 6);
+    let damage: Vec<_> = report
+        .iter()
+        .filter(|line| line.contains("malformed"))
+        .collect();
+    assert!(
+        damage[0].contains("a.json.gz: malformed: the file is damaged (")
+            && damage[0].contains("): download it again = 0"),
+        "{report:?}"
+    );
+    assert!(
+        damage[1].contains("b.json.gz: malformed: the file is cut off: download it again = 0"),
+        "{report:?}"
     );
 }
 
