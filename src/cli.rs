@@ -12,6 +12,7 @@ use datafusion::common::runtime::SpawnedTask;
 
 use crate::error::{Error, Result};
 use crate::telemetry;
+use crate::wording::plain;
 
 mod build;
 mod demo;
@@ -118,7 +119,9 @@ fn complain(error: &Error) {
     let mut text = format!("error: {said}\n");
     let mut cause = error.source();
     while let Some(source) = cause {
-        let message = source.to_string();
+        let message = source
+            .downcast_ref::<io::Error>()
+            .map_or_else(|| source.to_string(), plain);
         if !said.contains(&message) && !message.contains(&said) {
             text.push_str("  caused by: ");
             text.push_str(&message);

@@ -109,6 +109,9 @@ fn datafusion_code(error: &DataFusionError) -> Code {
         DataFusionError::ResourcesExhausted(_) => Code::ResourceExhausted,
         DataFusionError::NotImplemented(_) => Code::Unimplemented,
         DataFusionError::ArrowError(error, _) => arrow_code(error),
+        DataFusionError::ParquetError(error) if predicate_fault(&error.to_string()).is_some() => {
+            Code::InvalidArgument
+        }
         DataFusionError::Internal(_)
         | DataFusionError::IoError(_)
         | DataFusionError::ObjectStore(_)
@@ -137,7 +140,9 @@ fn readable(error: &DataFusionError) -> String {
         }
         root => {
             let message = root.message();
-            missing_table(&message).unwrap_or_else(|| one_line(without_trace(&message)))
+            missing_table(&message)
+                .or_else(|| predicate_fault(&message))
+                .unwrap_or_else(|| one_line(without_trace(&message)))
         }
     }
 }
@@ -174,6 +179,15 @@ fn missing_table(message: &str) -> Option<String> {
     Some(format!("table '{name}' not found{remedy}"))
 }
 
+/// The fault of a condition that was evaluated while a file was read, which is told as
+/// `… Error evaluating filter predicate: ArrowError(CastError("…"), …)`.
+fn predicate_fault(message: &str) -> Option<String> {
+    let (_, fault) = message.split_once("Error evaluating filter predicate: ")?;
+    let (_, words) = fault.split_once("(\"")?;
+    let (words, _) = words.split_once("\")")?;
+    Some(words.replace("\\\"", "\""))
+}
+
 fn first_line(message: &str) -> &str {
     message.lines().next().unwrap_or(message)
 }
@@ -205,6 +219,16 @@ mod tests {
             let message = format!("table '{looked_up}' not found");
             assert_eq!(missing_table(&message).as_deref(), Some(told));
         }
+    }
+
+    #[test]
+    fn a_condition_that_fails_inside_a_file_is_told_in_its_own_words() {
+        let message = "External: Compute error: Error evaluating filter predicate: \
+                       ArrowError(CastError(\"Cannot cast string 'one' to value of Int64 type\"), Some(\"\"))";
+        assert_eq!(
+            predicate_fault(message).as_deref(),
+            Some("Cannot cast string 'one' to value of Int64 type")
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod program;
 
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -594,4 +595,53 @@ fn a_thousand_plays_give_every_kind_of_insight() -> Result<()> {
         ]
     );
     Ok(())
+}
+
+#[test]
+fn the_planted_modes_and_moods_are_told_apart() -> Result<()> {
+    let planted = fs::read_to_string(BUILT.path().join("data/planted.json"))?;
+    let planted: serde_json::Value = serde_json::from_str(&planted)?;
+    // Each session as [start in seconds, mode, plays].
+    let sessions = planted["users"][0]["sessions"].as_array();
+    let planted_at: HashMap<i64, &str> = sessions
+        .context("no sessions in planted.json")?
+        .iter()
+        .filter_map(|session| Some((session[0].as_i64()?, session[1].as_str()?)))
+        .collect();
+    let found = rows(
+        &BUILT.path().join("lake"),
+        "select cast(round(date_part('epoch', sessions.started_at)) as bigint), listening_modes.mode \
+         from gold.listening_modes \
+         inner join silver.sessions on listening_modes.session_id = sessions.session_id",
+    )?;
+    let mut counts: HashMap<&str, HashMap<&str, usize>> = HashMap::new();
+    for row in &found {
+        let second: i64 = row[0].parse()?;
+        // The start is known from the end and the length of a play, to the second.
+        let near = (second - 1..=second + 1).find_map(|second| planted_at.get(&second));
+        if let Some(mode) = near {
+            *counts.entry(&row[1]).or_default().entry(mode).or_default() += 1;
+        }
+    }
+    let modes: HashSet<&str> = counts.values().filter_map(most_frequent).collect();
+    assert_eq!(modes.len(), 5, "{counts:?}");
+    let agreeing: usize = counts
+        .values()
+        .filter_map(|planted| planted.values().max())
+        .sum();
+    assert!(
+        agreeing * 10 > found.len() * 8,
+        "{agreeing} of {} sessions are in the mode that was planted: {counts:?}",
+        found.len()
+    );
+    let auc = numbers(
+        "select value from ml.metrics where model = 'mood' and split = 'test' and metric = 'auc'",
+    )?;
+    assert!(auc[0] > 0.9, "AUC {} on artists not met", auc[0]);
+    Ok(())
+}
+
+fn most_frequent<'a>(counts: &HashMap<&'a str, usize>) -> Option<&'a str> {
+    let most = counts.iter().max_by_key(|(_, count)| **count);
+    most.map(|(mode, _)| *mode)
 }

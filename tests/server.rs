@@ -5,6 +5,7 @@
 )]
 
 mod server {
+    mod concurrency;
     mod harness;
     mod load;
     mod metadata;

@@ -17,3 +17,8 @@ select
 from gold.coverage
 group by user_id
 having count(*) > 1;
+
+-- Plays that got lost or were counted twice.
+select coalesce(sum(plays), 0) as plays
+from gold.coverage
+having coalesce(sum(plays), 0) <> (select count(*) from silver.plays);

@@ -72,9 +72,27 @@ improved as (
 ),
 
 explained as (
-    select * from matched
+    select
+        user_id,
+        mode,
+        track_id,
+        feature,
+        value,
+        typical,
+        whole,
+        contribution
+    from matched
     union all
-    select * from improved
+    select
+        user_id,
+        mode,
+        track_id,
+        feature,
+        value,
+        typical,
+        whole,
+        contribution
+    from improved
 )
 
 select

@@ -9,12 +9,6 @@ mirrored as (
 
 coached as (
     select * from recommend_all(mode => 'coach', k => 20)
-),
-
-recommended as (
-    select * from mirrored
-    union all
-    select * from coached
 )
 
 select
@@ -31,4 +25,20 @@ select
     energy_delta,
     tempo_delta_pct,
     reason
-from recommended;
+from mirrored
+union all
+select
+    user_id,
+    mode,
+    rank,
+    track_id,
+    track_name,
+    artist,
+    score,
+    match_score,
+    improvement_score,
+    valence_delta,
+    energy_delta,
+    tempo_delta_pct,
+    reason
+from coached;

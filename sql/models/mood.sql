@@ -47,7 +47,7 @@ select
     track_features.valence,
     track_features.tempo,
     track_features.time_signature,
-    -- Not a feature: no artist is in the training rows and in the held-out rows.
+    -- Not a feature: no first named artist is both in the training rows and in the held-out rows.
     coalesce(tracks.artist, moods.track_id) as artist,
     moods.mood
 from moods

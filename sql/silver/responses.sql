@@ -2,9 +2,10 @@
 -- grain: one row per answer
 -- sqlfluff:dialect:postgres
 create table if not exists silver.responses (
-    user_id varchar,
-    track_id varchar,
+    user_id varchar not null,
+    track_id varchar not null,
     mode varchar,
-    response varchar,
-    responded_at timestamp with time zone
+    response varchar not null,
+    responded_at timestamp with time zone,
+    constraint response_is_known check (response in ('skip', 'play', 'like', 'stay', 'less'))
 );

@@ -90,7 +90,7 @@ fn insights(batches: &[RecordBatch]) -> Result<Vec<Insight>> {
 
 fn render(listener: &Listener, insights: &[Insight], width: usize) -> String {
     let mut out = format!(
-        "Five kinds of insight for {}: {}, audio features known for {:.0} % of them\n",
+        "Five kinds of insight for {}: {}, audio features known for {:.0}% of them\n",
         listener.user_id,
         counted(listener.plays, "play"),
         listener.share * 100.0
@@ -129,7 +129,7 @@ fn figures(insight: &Insight) -> Option<String> {
     parts.extend(
         insight
             .interval
-            .map(|(low, high)| format!("95 % interval {low:.2} to {high:.2}")),
+            .map(|(low, high)| format!("95% interval {low:.2} to {high:.2}")),
     );
     // A recommendation is one track: there is nothing to count.
     let counts = insight.n.filter(|_| insight.kind != PRESCRIPTIVE);
@@ -170,10 +170,10 @@ mod tests {
         };
         let text = render(&listener, &[insight, advice], 60);
         assert!(text.starts_with(
-            "Five kinds of insight for ada: 10,012 plays, audio features known for 97 %"
+            "Five kinds of insight for ada: 10,012 plays, audio features known for 97%"
         ));
         assert!(text.contains(
-            "  Mornings are livelier.\n    [95 % interval 2.05 to 2.61, n = 4,321, p < 0.001]\n"
+            "  Mornings are livelier.\n    [95% interval 2.05 to 2.61, n = 4,321, p < 0.001]\n"
         ));
         assert!(text.contains("COGNITIVE (why, in words)\n  none"));
         assert!(!text.contains("n = 1"), "{text}");

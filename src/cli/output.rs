@@ -97,7 +97,7 @@ fn fitted(schema: &SchemaRef, batches: &[RecordBatch], width: usize) -> Result<R
     }
     for (field, texts) in schema.fields().iter().zip(&mut texts) {
         if field.name() == STATEMENT {
-            texts.iter_mut().for_each(|text| cut_to_first_line(text));
+            texts.iter_mut().for_each(cut_to_first_line);
         }
     }
     let widths = widths(schema, &texts);

@@ -54,7 +54,7 @@ impl Constraints {
         let table_state = snapshot.table.snapshot();
         let table_state = table_state.map_err(|error| lake_error(&snapshot.name, error))?;
         let df_schema = DFSchema::try_from(Arc::clone(schema))?;
-        let checks = table_state
+        let mut checks = table_state
             .metadata()
             .configuration()
             .iter()
@@ -68,7 +68,8 @@ impl Constraints {
                     expression,
                 })
             })
-            .collect::<Result<_>>()?;
+            .collect::<Result<Vec<Check>>>()?;
+        checks.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         Ok(Self {
             table: snapshot.name.clone(),
             not_null: not_null.collect(),
@@ -90,7 +91,8 @@ impl Constraints {
         Box::pin(RecordBatchStreamAdapter::new(schema, guarded))
     }
 
-    fn check(&self, batch: &RecordBatch) -> DataFusionResult<()> {
+    /// An error that names the first constraint that a row of the batch breaks, and the row.
+    pub(super) fn check(&self, batch: &RecordBatch) -> DataFusionResult<()> {
         for column in &self.not_null {
             let Some(values) = batch.column_by_name(column) else {
                 continue;
@@ -140,28 +142,6 @@ pub(super) fn has_checks(snapshot: &Snapshot) -> bool {
     let is_check = |key: &String| key.starts_with(CHECK_PREFIX);
     let state = snapshot.table.snapshot();
     state.is_ok_and(|state| state.metadata().configuration().keys().any(is_check))
-}
-
-/// The table's constraints as messages name them.
-pub(super) fn names(snapshot: &Snapshot) -> Vec<String> {
-    let required = snapshot
-        .schema()
-        .fields()
-        .iter()
-        .filter(|field| !field.is_nullable());
-    let mut names: Vec<String> = required
-        .map(|field| format!("NOT NULL of column '{}'", field.name()))
-        .collect();
-    if let Ok(state) = snapshot.table.snapshot() {
-        let checks = state.metadata().configuration().iter();
-        names.extend(checks.filter_map(|(key, sql)| {
-            Some(format!(
-                "constraint '{}' ({sql})",
-                key.strip_prefix(CHECK_PREFIX)?
-            ))
-        }));
-    }
-    names
 }
 
 /// `{user_id: lena, plays: 3}`

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::{
+    array::{RecordBatch, StringArray},
+    compute::cast,
+    datatypes::{Schema, SchemaRef},
+};
 use datafusion::{
     common::{
         Column, DFSchemaRef, TableReference,
@@ -19,8 +23,8 @@ use datafusion::{
 use deltalake::{DeltaTableError, operations::merge::MergeBuilder};
 
 use super::{
-    CommitNote, Lake, columns::partition_value, constraints, history::Base, lake_error,
-    snapshot::Snapshot, target::Target,
+    CommitNote, Lake, columns::partition_value, constraints::Constraints, history::Base,
+    lake_error, snapshot::Snapshot, target::Target,
 };
 use crate::error::{Error, Result};
 
@@ -55,14 +59,14 @@ impl Lake {
             )
             .with_source_alias(SOURCE)
             .with_target_alias(TARGET)
-            .with_session_state(Arc::new(state))
+            .with_session_state(Arc::new(state.clone()))
             .with_commit_properties(note.properties(Base::Pinned));
         for clause in &merge.clauses {
             builder = sides.add_clause(builder, clause)?;
         }
         let (table, metrics) = builder
             .await
-            .map_err(|error| broken_by_merge(base, error))?;
+            .map_err(|error| broken_by_merge(base, &state, error))?;
         self.remember(&target.name, table)?;
         let changed = metrics.num_target_rows_inserted
             + metrics.num_target_rows_updated
@@ -287,20 +291,63 @@ pub(crate) fn has_subquery(expression: &Expr) -> Result<bool> {
     Ok(found)
 }
 
-/// delta-rs shows the rows that break a constraint, but not which: the table's constraints are named beside them.
-fn broken_by_merge(base: &Snapshot, error: DeltaTableError) -> Error {
+/// delta-rs shows the rows that break a constraint, but not which: the rows that it shows are held against them again.
+fn broken_by_merge(base: &Snapshot, state: &SessionState, error: DeltaTableError) -> Error {
     let message = error.to_string();
     let Some(preview) = message.find("Preview of invalid data:") else {
         return lake_error(&base.name, error);
     };
-    let rows = message[preview..]
+    let rows = &message[preview..];
+    let named = shown_rows(rows, base.schema()).map(|batch| {
+        let constraints = Constraints::of(base, batch.schema_ref(), state)?;
+        Ok(constraints.check(&batch)?)
+    });
+    match named {
+        Some(Err(broken)) => broken,
+        _ => Error::Constraint(format!(
+            "{}: a constraint is broken by these rows; nothing was written\n{}",
+            base.name,
+            rows.lines().skip(2).collect::<Vec<_>>().join("\n")
+        )),
+    }
+}
+
+/// The rows of a printed table, such as `| 1 | pen |`; an empty cell is NULL.
+fn shown_rows(printed: &str, schema: &Schema) -> Option<RecordBatch> {
+    let mut lines = printed
         .lines()
-        .skip(1)
-        .filter(|line| !line.is_empty());
-    Error::Constraint(format!(
-        "{}: {} is broken by these rows; nothing was written\n{}",
-        base.name,
-        constraints::names(base).join(" or "),
-        rows.collect::<Vec<_>>().join("\n")
-    ))
+        .filter_map(|line| Some(line.strip_prefix('|')?.split('|').map(str::trim)));
+    let names: Vec<&str> = lines.next()?.collect();
+    let rows: Vec<Vec<&str>> = lines.map(Iterator::collect).collect();
+    let columns = schema.fields().iter().map(|field| {
+        let at = names.iter().position(|name| name == field.name())?;
+        let cells = rows.iter().map(|row| row.get(at).copied());
+        let texts: StringArray = cells
+            .map(|cell| cell.filter(|text| !text.is_empty()))
+            .collect();
+        let values = cast(&texts, field.data_type()).ok()?;
+        Some((field.name(), values, true))
+    });
+    RecordBatch::try_from_iter_with_nullable(columns.collect::<Option<Vec<_>>>()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::{
+        array::AsArray,
+        datatypes::{DataType, Field, Float64Type},
+    };
+
+    use super::*;
+
+    #[test]
+    fn printed_rows_are_read_back() {
+        let item = Field::new("item", DataType::Utf8, false);
+        let schema = Schema::new(vec![item, Field::new("price", DataType::Float64, true)]);
+        let printed = "Preview:\n\n+-------+------+\n| price | item |\n+-------+------+\n| -1.5  |      |\n+--+--+";
+        let batch = shown_rows(printed, &schema).unwrap();
+        assert_eq!(batch.column(0).null_count(), 1);
+        let prices = batch.column(1).as_primitive::<Float64Type>();
+        assert!((prices.value(0) + 1.5).abs() < f64::EPSILON);
+    }
 }

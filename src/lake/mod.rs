@@ -6,6 +6,7 @@
 mod catalog;
 mod columns;
 mod constraints;
+mod faults;
 mod history;
 mod merge;
 mod rows;
@@ -25,10 +26,7 @@ use std::{
 };
 
 use datafusion::physical_planner::ExtensionPlanner;
-use deltalake::{
-    DeltaTable, DeltaTableError, delta_datafusion::planner::DeltaExtensionPlanner,
-    kernel::transaction::TransactionError,
-};
+use deltalake::{DeltaTable, delta_datafusion::planner::DeltaExtensionPlanner};
 use url::Url;
 
 pub(crate) use catalog::versioned;
@@ -41,6 +39,7 @@ pub use target::Target;
 pub use write::{Disposition, NewTable};
 
 use crate::error::{Error, Result};
+use faults::{conflict, lake_error};
 use snapshot::Snapshot;
 
 /// The one catalogue's name.
@@ -280,27 +279,6 @@ fn has_commits(folder: &Path) -> bool {
         .flatten()
         .flatten()
         .any(|entry| entry.file_name().to_str().is_some_and(is_commit))
-}
-
-fn conflict(name: &TableName) -> Error {
-    Error::Conflict(format!(
-        "{name}: another writer changed the table at the same time; run the statement again"
-    ))
-}
-
-/// delta-rs' error in our words: conflicts apart, so that a statement can be tried again.
-fn lake_error(name: &TableName, error: DeltaTableError) -> Error {
-    match error {
-        DeltaTableError::Transaction {
-            source:
-                TransactionError::CommitConflict(_)
-                | TransactionError::VersionAlreadyExists(_)
-                | TransactionError::MaxCommitAttempts(_),
-        } => conflict(name),
-        DeltaTableError::Arrow { source } => Error::Arrow(source),
-        DeltaTableError::InvalidData { message } => Error::Constraint(format!("{name}: {message}")),
-        other => Error::Lake(format!("{name}: {other}")),
-    }
 }
 
 #[cfg(test)]

@@ -26,6 +26,9 @@ const METRICS: &str = "metrics";
 const ALIASES: &str = "aliases";
 /// The tables of the schema in which models stand too.
 pub(crate) const REGISTRY_TABLES: [&str; 3] = [MODELS, METRICS, ALIASES];
+/// What [`Registry::read`] reads: a file for each version, so the fewer columns the better.
+const MODEL_COLUMNS: &str =
+    "model, version, type, status, statement, reads, artifact, artifact_blake3, format_version";
 /// How often a new version looks for a number that no other process has taken meanwhile.
 const MOST_ATTEMPTS: u32 = 10;
 
@@ -118,10 +121,16 @@ impl Engine {
         Registry::read(&models, &self.read_registry(ALIASES).await?)
     }
 
+    /// The rows of one of the registry's tables, as far as finding a model needs them.
     async fn read_registry(&self, table: &str) -> Result<Vec<RecordBatch>> {
+        let columns = match table {
+            MODELS => MODEL_COLUMNS,
+            METRICS => "model, version",
+            _ => "*",
+        };
         let state = self.bare_scope()?.state;
         let plan = state
-            .create_logical_plan(&format!("select * from {SCHEMA}.{table}"))
+            .create_logical_plan(&format!("select {columns} from {SCHEMA}.{table}"))
             .await?;
         let plan = state.create_physical_plan(&plan).await?;
         Ok(datafusion::physical_plan::collect(plan, state.task_ctx()).await?)
@@ -216,5 +225,49 @@ fn object(version: &Version) -> Object {
         statement: Some(version.statement.clone()),
         reads: Some(version.reads.clone()),
         fault: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::{array::AsArray, datatypes::Int64Type};
+    use futures::future::try_join_all;
+
+    use super::*;
+    use crate::engine::{FileAccess, Settings};
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn versions_differ_however_many_processes_train_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = || Settings {
+            dir: folder.path().to_owned(),
+            files: FileAccess::Anywhere,
+        };
+        let one = Engine::open(settings()).await.unwrap();
+        let other = Engine::open(settings()).await.unwrap();
+        let create = "create or replace model km options (type = 'kmeans', k = 2) as \
+                      select value as x, value % 3 as y from generate_series(0, 29) as t (value)";
+        let runs = [&one, &other, &one, &other].map(|engine| engine.run(create, &[]));
+        try_join_all(runs).await.unwrap();
+
+        let versions = |batches: &[RecordBatch]| {
+            let mut versions: Vec<i64> = Vec::new();
+            for batch in batches {
+                let column = batch.column_by_name("version").unwrap();
+                versions.extend(column.as_primitive::<Int64Type>().values());
+            }
+            versions.sort_unstable();
+            versions
+        };
+        let models = versions(&one.read_registry(MODELS).await.unwrap());
+        assert!(
+            models.is_sorted_by(|a, b| a < b) && models.len() == 4,
+            "{models:?}"
+        );
+        let metrics = versions(&one.read_registry(METRICS).await.unwrap());
+        for version in models {
+            let of_version = metrics.iter().filter(|other| **other == version);
+            assert_eq!(of_version.count(), 2, "{metrics:?}");
+        }
     }
 }

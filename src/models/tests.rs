@@ -205,6 +205,60 @@ fn rows_with_nulls_are_dropped_and_counted() {
 }
 
 #[test]
+fn two_spellings_of_a_number_are_two_classes_in_any_order_of_the_rows() {
+    let spelt = |one: &str, other: &str| {
+        let names = (0..ROWS).map(|row| Some(if row % 2 == 0 { one } else { other }));
+        let mood = Arc::new(names.collect::<StringArray>());
+        logistic(&[], &with_column(&rows(), "mood", mood))
+            .unwrap()
+            .classes
+    };
+    assert_eq!(spelt("7", "07"), ["07", "7"]);
+    assert_eq!(spelt("07", "7"), ["07", "7"]);
+}
+
+#[test]
+fn a_class_without_usable_rows_is_left_out() {
+    let tempo: Float64Array = three_classes()
+        .into_iter()
+        .map(|class| (class != 1).then(|| f64::from(class)))
+        .collect();
+    let trained = logistic(&[], &with_column(&rows(), "tempo", Arc::new(tempo))).unwrap();
+    assert_eq!(trained.classes, ["calm", "party"]);
+    assert_eq!(
+        trained.warnings[1],
+        "left out class 'happy': each of its rows has a null"
+    );
+}
+
+#[test]
+fn too_few_rows_give_a_model_that_waits_where_that_is_allowed() {
+    let allowed = ("allow_untrained", OptionValue::Boolean(true));
+    let untrained = logistic(&[allowed.clone()], &rows().slice(0, 0)).unwrap();
+    assert_eq!(untrained.model.kind, moodlake_udfs::ModelKind::Untrained);
+    assert_eq!(untrained.model.features, ["valence", "tempo", "loudness"]);
+    assert_eq!((untrained.input_rows, untrained.n_train), (0, 0));
+    assert!(untrained.metrics.is_empty());
+    assert_eq!(
+        untrained.warnings,
+        ["not trained yet, it answers null: the query returned no rows"]
+    );
+    let kmeans = [
+        ("type", text("kmeans")),
+        ("k", OptionValue::Integer(200)),
+        allowed.clone(),
+    ];
+    let untrained = create(&kmeans, &rows().project(&[0]).unwrap()).unwrap();
+    assert_eq!((untrained.input_rows, untrained.n_train), (120, 120));
+    assert_eq!(
+        untrained.warnings,
+        ["not trained yet, it answers null: 200 clusters need at least 200 different rows, the query has 101"]
+    );
+    // What more rows would not cure is refused all the same.
+    assert!(logistic(&[("label", text("genre")), allowed], &rows()).is_err());
+}
+
+#[test]
 fn only_the_classes_asked_for_are_learnt_in_their_order() {
     let classes = OptionValue::List(vec![text("party"), text("calm")]);
     let trained = logistic(&[("classes", classes)], &rows()).unwrap();
@@ -314,7 +368,7 @@ fn options_are_refused_by_name() {
             ("label", text("mood")),
             ("alpha", OptionValue::Float(0.1))
         ]),
-        "model 'mood': unknown option 'alpha', a 'logistic' model knows type, label, classes, split, l2, max_iterations, seed"
+        "model 'mood': unknown option 'alpha', a 'logistic' model knows type, label, classes, split, l2, max_iterations, seed, allow_untrained"
     );
     assert_eq!(
         refused(&[
@@ -350,7 +404,7 @@ fn rows_that_cannot_be_learnt_from_are_refused() {
             &[("type", text("kmeans")), ("k", OptionValue::Integer(200))],
             &features
         ),
-        "model 'mood': too few rows to train: k = 200 needs at least 200 different rows, the query has 101"
+        "model 'mood': too few rows to train: 200 clusters need at least 200 different rows, the query has 101"
     );
     let label = |name: &str| [("type", text("logistic")), ("label", text(name))];
     assert_eq!(

@@ -222,7 +222,7 @@ impl fmt::Display for Reason {
             Self::ChangedElsewhere => formatter.write_str("changed by another statement"),
             Self::InputChanged(tables) => write!(formatter, "input changed: {}", list(tables)),
             Self::InputRuns(tables) => write!(formatter, "upstream ran: {}", list(tables)),
-            Self::Grown { by } => write!(formatter, "input grew by {:.0} %", by * 100.0),
+            Self::Grown { by } => write!(formatter, "input grew by {:.0}%", by * 100.0),
             Self::Full => formatter.write_str("--full"),
             Self::Selected => formatter.write_str("--select"),
         }
@@ -249,7 +249,7 @@ impl fmt::Display for Decision {
                 let percent = share * 100.0;
                 write!(
                     formatter,
-                    "if its input grew by more than {percent:.0} %: {}",
+                    "if its input grew by more than {percent:.0}%: {}",
                     list(inputs)
                 )
             }
@@ -376,7 +376,7 @@ mod tests {
             decisions(Mode::Stale, &[], tables)[1..],
             [
                 "silver.plays: script changed",
-                "ml.mood: if its input grew by more than 20 %: silver.plays",
+                "ml.mood: if its input grew by more than 20%: silver.plays",
                 "gold.top: upstream ran: silver.plays"
             ]
         );

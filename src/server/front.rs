@@ -59,8 +59,7 @@ impl FlightService for Front {
     async fn get_flight_info(&self, request: Request<FlightDescriptor>) -> Answer<FlightInfo> {
         self.switchboard.get_flight_info(request).await
     }
-    async fn poll_flight_info(&self, request: Request<FlightDescriptor>) -> Answer<PollInfo> {
-        drop(request);
+    async fn poll_flight_info(&self, _: Request<FlightDescriptor>) -> Answer<PollInfo> {
         Err(Status::unimplemented(
             "PollFlightInfo is not offered: GetFlightInfo answers at once",
         ))

@@ -97,9 +97,16 @@ fn disposition(operation: InsertOp, insert: Option<&ast::Insert>) -> Result<Disp
     }
 }
 
-/// DataFusion says that there are too many or too few values, but neither where nor how many there should be.
+/// DataFusion says that there are too many or too few values, but not where.
 fn miscounted(target: &Target, insert: Option<&ast::Insert>, error: Error) -> Error {
-    let Some(insert) = insert.filter(|_| error.to_string().starts_with("Column count")) else {
+    let message = error.to_string();
+    let is_values = |insert: &ast::Insert| {
+        let query = insert.source.as_deref();
+        query.is_some_and(|query| matches!(query.body.as_ref(), SetExpr::Values(_)))
+    };
+    let is_count = message.starts_with("Column count doesn't match")
+        || (message.starts_with("Inconsistent data length") && insert.is_some_and(is_values));
+    let Some(insert) = insert.filter(|_| is_count) else {
         return error;
     };
     let mut columns: Vec<String> = insert.columns.iter().map(ToString::to_string).collect();

@@ -8,7 +8,10 @@ use datafusion::{
 };
 
 use super::parse::CreateTable;
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    lake::has_subquery,
+};
 
 /// A condition, with the name that it was given or one to make its name from.
 struct Check {
@@ -45,7 +48,12 @@ pub(super) fn of(
         };
         let expression = state
             .create_logical_expr(&sql, &df_schema)
-            .and_then(|expression| state.create_physical_expr(expression, &df_schema))
+            .map_err(|error| refused(&Error::from(error)))?;
+        if has_subquery(&expression)? {
+            return Err(refused(&"a condition is about one row, and cannot have a subquery"));
+        }
+        let expression = state
+            .create_physical_expr(expression, &df_schema)
             .map_err(|error| refused(&Error::from(error)))?;
         if expression.data_type(schema)? != DataType::Boolean {
             return Err(refused(&"expected a condition, true or false"));

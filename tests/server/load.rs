@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{ArrayRef, Int64Array, RecordBatch},
+    array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray},
+    datatypes::Int64Type,
     error::ArrowError,
 };
 use arrow_flight::{
@@ -126,4 +127,81 @@ async fn both_clients_give_the_same() {
             .to_string()
     };
     assert_eq!(of(remote).await, of(local).await);
+}
+
+#[tokio::test]
+async fn columns_are_found_by_name_and_held_against_the_constraints() {
+    let running = start().await;
+    let client = Client::connect(&running.url).await.unwrap();
+    let table = "create table gold.t (a varchar, b bigint check (b > 0), c double, d varchar not null) \
+                 partitioned by (d)";
+    client.execute(table).await.unwrap();
+    client
+        .execute("create view gold.v as select a from gold.t")
+        .await
+        .unwrap();
+    let ingest = async |table: &str, mode, columns: &[(&str, &str)]| {
+        let columns = columns.iter().map(|(name, value)| {
+            let values: ArrayRef = Arc::new(StringArray::from_iter_values([value]));
+            (*name, values)
+        });
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let rows = RecordBatchStreamAdapter::new(batch.schema(), stream::iter([Ok(batch)]));
+        let table: TableName = table.parse().unwrap();
+        client.ingest(&table, mode, Box::pin(rows)).await
+    };
+    let rows = ingest("t", IngestMode::Append, &[("b", "7"), ("d", "x")]).await;
+    assert_eq!(rows.unwrap(), 1);
+    for (table, mode, columns, fault) in [
+        (
+            "t",
+            IngestMode::Append,
+            [("b", "7"), ("e", "x")],
+            "no such column: e",
+        ),
+        ("t", IngestMode::Append, [("b", "0"), ("d", "x")], "b_check"),
+        (
+            "t",
+            IngestMode::Append,
+            [("b", "7"), ("a", "x")],
+            "NOT NULL of column 'd'",
+        ),
+        (
+            "t",
+            IngestMode::Append,
+            [("b", "7"), ("d", "")],
+            "NOT NULL of column 'd'",
+        ),
+        (
+            "t",
+            IngestMode::Fill,
+            [("b", "7"), ("d", "x")],
+            "has rows already",
+        ),
+        (
+            "v",
+            IngestMode::Create,
+            [("b", "7"), ("d", "x")],
+            "is a view",
+        ),
+        (
+            "ml.models",
+            IngestMode::Replace,
+            [("b", "7"), ("d", "x")],
+            "CREATE MODEL",
+        ),
+        (
+            "system.log",
+            IngestMode::Replace,
+            [("b", "7"), ("d", "x")],
+            "belong to the program",
+        ),
+    ] {
+        let error = ingest(table, mode, &columns).await.unwrap_err();
+        assert!(error.to_string().contains(fault), "{error}");
+    }
+    let sql = "select count(*) from gold.t where a is null and b = 7 and c is null and d = 'x'";
+    let (_, batches) = client.query(sql).await.unwrap();
+    let count = batches[0].column(0).as_primitive::<Int64Type>();
+    assert_eq!(count.value(0), 1);
 }

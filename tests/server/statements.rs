@@ -159,6 +159,17 @@ async fn a_substrait_plan_is_a_query_like_any() {
 }
 
 #[tokio::test]
+async fn what_is_not_offered_is_said_in_words() {
+    let running = start().await;
+    let mut flight = running.flight.clone();
+    let descriptor = FlightDescriptor::new_cmd("");
+    let status = flight.inner_mut().poll_flight_info(descriptor).await;
+    let status = status.unwrap_err();
+    assert_eq!(status.code(), Code::Unimplemented);
+    assert!(status.message().contains("GetFlightInfo"), "{status}");
+}
+
+#[tokio::test]
 async fn many_clients_at_once_get_their_own_answers() {
     let running = start().await;
     let asked = (0..64_i64).map(|n| {

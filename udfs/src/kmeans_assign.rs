@@ -32,12 +32,17 @@ pub(crate) fn kmeans_assign(models: &Arc<ModelSource>) -> ScalarUDF {
     doc_section(label = "Machine Learning Functions"),
     description = "The cluster whose centroid is nearest to a row, counted from 0, by a k-means model: the row is \
 standardised with the training means and scales and compared by Euclidean distance. Null where a feature is null, NaN or \
-infinite. A wrong number of features, a missing one or one that is not numeric is refused while planning.",
+infinite, or the model is not trained yet. A wrong number of features, a missing one or one that is not numeric is refused \
+while planning.",
     syntax_example = "kmeans_assign(model, feature_1, feature_2, ...)",
     alternative_syntax = "kmeans_assign(model, features_struct)",
     sql_example = r"```sql
-> select kmeans_assign('modes', 0.9, 0.8);
+> select distinct kmeans_assign('modes', mean_danceability, mean_energy, mean_speechiness, mean_acousticness,
+      mean_instrumentalness, mean_liveness, mean_valence, mean_tempo) as mode
+  from silver.sessions order by mode limit 3;
+0
 1
+2
 ```",
     argument(
         name = "model",

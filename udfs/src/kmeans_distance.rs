@@ -31,13 +31,16 @@ pub(crate) fn kmeans_distance(models: &Arc<ModelSource>) -> ScalarUDF {
 #[user_doc(
     doc_section(label = "Machine Learning Functions"),
     description = "The Euclidean distance of a row to the nearest centroid of a k-means model, 0 or more, in standard \
-deviations of the training rows. Null where a feature is null, NaN or infinite. A wrong number of features, a missing one \
-or one that is not numeric is refused while planning.",
+deviations of the training rows. Null where a feature is null, NaN or infinite, or the model is not trained yet. A wrong \
+number of features, a missing one or one that is not numeric is refused while planning.",
     syntax_example = "kmeans_distance(model, feature_1, feature_2, ...)",
     alternative_syntax = "kmeans_distance(model, features_struct)",
     sql_example = r"```sql
-> select round(kmeans_distance('modes', 0.9, 0.8), 3);
-0.632
+> select session_id
+  from silver.sessions
+  order by kmeans_distance('modes', mean_danceability, mean_energy, mean_speechiness, mean_acousticness,
+      mean_instrumentalness, mean_liveness, mean_valence, mean_tempo) desc
+  limit 3;
 ```",
     argument(
         name = "model",

@@ -34,12 +34,17 @@ fn labels(logistic: &Logistic, features: &Features) -> StringArray {
 #[user_doc(
     doc_section(label = "Machine Learning Functions"),
     description = "The label of the most probable class of a row, by a logistic model. Null where a feature is null, NaN or \
-infinite. A wrong number of features, a missing one or one that is not numeric is refused while planning.",
+infinite, or the model is not trained yet. A wrong number of features, a missing one or one that is not numeric is refused \
+while planning.",
     syntax_example = "ml_predict(model, feature_1, feature_2, ...)",
     alternative_syntax = "ml_predict(model, features_struct)",
     sql_example = r"```sql
-> select ml_predict('mood', 0.9, 0.8);
+> select distinct ml_predict('mood', danceability, energy, key, loudness, mode, speechiness,
+      acousticness, instrumentalness, liveness, valence, tempo, time_signature) as mood
+  from silver.track_features order by mood limit 3;
+chill
 happy
+party
 ```",
     argument(
         name = "model",

@@ -32,13 +32,17 @@ pub(crate) fn ml_predict_proba(models: &Arc<ModelSource>) -> ScalarUDF {
 #[user_doc(
     doc_section(label = "Machine Learning Functions"),
     description = "The probability of a class for a row, 0..1, by a logistic model. Without a class: of the positive class \
-(the second one) if the model is binary, else of the predicted class. Null where a feature is null, NaN or infinite. An \
-unknown class, a wrong number of features, a missing one or one that is not numeric is refused while planning.",
+(the second one) if the model is binary, else of the predicted class. Null where a feature is null, NaN or infinite, or \
+the model is not trained yet. An unknown class, a wrong number of features, a missing one or one that is not numeric is \
+refused while planning. By names: model => …, features => a struct, class => ….",
     syntax_example = "ml_predict_proba(model[, class], feature_1, feature_2, ...)",
     alternative_syntax = "ml_predict_proba(model[, class], features_struct)",
     sql_example = r"```sql
-> select round(ml_predict_proba('mood', 'happy', 0.9, 0.8), 3);
-0.832
+> select track_id
+  from silver.track_features
+  order by ml_predict_proba('mood', 'happy', danceability, energy, key, loudness, mode, speechiness,
+      acousticness, instrumentalness, liveness, valence, tempo, time_signature) desc
+  limit 3;
 ```",
     argument(
         name = "model",

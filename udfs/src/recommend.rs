@@ -6,11 +6,13 @@
 //! * `user_id`: for whom; may be left out where there is only one user.
 //! * `context`: the part of the week that the profile is taken from, in words such as `'monday morning'`, `'weekend'`
 //!   or `'friday evening night'`.
-//! * `new_artists_only`: whether to leave out artists that the listener has played.
+//! * `new_artists_only`: whether to leave out artists that the listener has played, as far as the tracks, or a column
+//!   `artist` of the plays, name them.
 //! * `pace`: the coach's largest valence step, 0.05 to 0.15; the policy's own if left out.
 //! * `plays`, `tracks`, `candidates`: relations instead of `silver.plays`, instead of `silver.tracks` with
 //!   `silver.track_features`, and the only tracks to recommend, by `track_id`:
-//!   `candidates => (select track_id from silver.track_genres where genre = 'jazz')`.
+//!   `candidates => (select track_id from silver.track_genres where genre = 'jazz')`. They only choose: the
+//!   coach's `match_percentile` is still one of all tracks.
 //!
 //! Columns: `rank, track_id, track_name, artist, score, match_score, improvement_score, valence_delta, energy_delta,
 //! tempo_delta_pct, reason`. The deltas are the track's feature less the listener's typical one (tempo: per cent of
@@ -24,15 +26,16 @@
 //!
 //! `listening_profile([context])` gives what tracks are matched against, for every user: `user_id, feature, typical,
 //! spread, weight`. `typical` and `spread` are mean and standard deviation of the plays with known features, a play
-//! counting half for every 14 days of age, a skip a fifth of a finished play. A track's
+//! counting half for every 14 days of age, a skip a fifth of a finished play, one without a time nothing. A track's
 //! `match_score = sum(weight * match_similarity(value, typical, spread))`.
 //!
 //! What the coach does: `score = (1 - w) * match_score + w * improvement_score`, `w` from the policy, among the tracks
-//! that keep every cap, match better than `match_percentile` of the catalogue and were not skipped lately. The target
-//! is the listener's own 75th percentile of valence; `improvement_score` is progress toward it over the allowed step.
-//! Who is there, asked to stay, or skipped two recommendations in a row is not led further; one skip halves the pace.
-//! A track that was answered `less` is not offered again in either mode; the same song under several ids appears once;
-//! what was played lately may appear. A track or a play without known features takes no part.
+//! that keep every cap, match at least as well as `match_percentile` of the catalogue and were not skipped lately. The
+//! target is the listener's own 75th percentile of valence; `improvement_score` is progress toward it over the allowed
+//! step. One skip halves the pace. Who is at the target, asked to stay, skipped two recommendations in a row or skipped
+//! one after asking to stay is not led further than `valence_hold` either way. A skip or an answer without a time counts
+//! as one of the last day. A track that was answered `less` is not offered again in either mode; the same song under
+//! several ids appears once; what was played lately may appear. A track or a play without known features takes no part.
 
 mod body;
 mod call;

@@ -11,6 +11,11 @@
 //! Shapley's formula over all subsets of the features, exact too, for at most 16 features. Without `class` each row's
 //! predicted class is explained. Rows with an unknown feature stay, with null contributions.
 //!
+//! ```sql
+//! select track_id, class, feature, value, contribution
+//! from shap_explain('mood', (select * from silver.track_features where is_analysed limit 10), top_k => 3);
+//! ```
+//!
 //! Nothing is computed while planning: the call becomes a projection of `shap_values` and an unnest over the input.
 
 use std::{collections::BTreeSet, sync::Arc};

@@ -64,12 +64,13 @@ pub(crate) fn shap_values(models: &Arc<ModelSource>) -> ScalarUDF {
 [n_features] (or [top_k]) of structs of class, feature, value, contribution, contribution_pct (signed share of the sum of \
 all absolute contributions, -100..100), baseline and prediction, where baseline + the sum of all contributions = \
 prediction. The relation function shap_explain gives the same as rows. Where a feature is null, NaN or infinite, \
-contributions and prediction are null.",
+contributions and prediction are null; where the model is not trained yet, the list is.",
     syntax_example = "shap_values(model, class, top_k, output, feature_1, feature_2, ...)",
     alternative_syntax = "shap_values(model, class, top_k, output, features_struct)",
     sql_example = r"```sql
-> select round(shap_values('mood', 'happy', null, 'margin', 0.9, 0.8)[1]['contribution'], 3);
-1.6
+> select track_id, shap_values('mood', 'happy', 1, 'probability', danceability, energy, key, loudness, mode, speechiness,
+      acousticness, instrumentalness, liveness, valence, tempo, time_signature)[1]['feature'] as feature
+  from silver.track_features limit 3;
 ```",
     argument(
         name = "model",

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use super::Arguments;
-use crate::client::{Client, integers};
+use crate::client::{Client, integers, texts};
 use crate::error::{Error, Result};
 
 /// The file that says what generated plays are of.
@@ -63,7 +63,7 @@ fn made_from(arguments: &Arguments) -> Result<String> {
 async fn has_data(client: &Client) -> Result<bool> {
     let sql = "select table_name from system.tables where schema_name = 'bronze'";
     let (_, batches) = client.query(sql).await?;
-    let tables = crate::client::texts(&batches, 0)?;
+    let tables = texts(&batches, 0)?;
     for table in ["plays_extended", "catalogue_tracks"] {
         if !tables.iter().flatten().any(|name| name == table) {
             continue;

@@ -94,7 +94,9 @@ impl Report {
                 .map(|position| (cause.file.as_str(), position));
             reason.first = reason.first.or(here);
         }
-        write!(f, "{:>11}  {:<9}  what became of them", "rows", "kind")?;
+        if !reasons.is_empty() {
+            write!(f, "{:>11}  {:<9}  what became of them", "rows", "kind")?;
+        }
         for ((kind, reason), Reason { rows, first }) in reasons {
             write!(f, "\n{:>11}  {kind:<9}  {reason}", grouped(rows))?;
             if let Some((file, position)) = first {
@@ -123,7 +125,7 @@ impl Report {
         };
         write!(
             f,
-            "\n\nCoverage: {} of {} music plays ({:.0} %) have audio features",
+            "\n\nCoverage: {} of {} music plays ({:.0}%) have audio features",
             grouped(*covered),
             grouped(*plays),
             100.0 * share

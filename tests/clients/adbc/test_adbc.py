@@ -173,6 +173,19 @@ def test_prepared_once_run_often(cursor):
         assert cursor.fetchone() == (number + 1,)
 
 
+def test_nothing_is_trained_by_a_plan(cursor):
+    sql = (
+        "create model planned options (type = 'kmeans', k = 2) as"
+        " select cast(value as double) as x from generate_series(1, 20)"
+    )
+    planned = "ml.models where model = 'planned'"
+    assert cursor.adbc_execute_schema(sql).names == []
+    cursor.adbc_prepare(sql)
+    assert count(cursor, planned) == 0
+    cursor.execute(sql)
+    assert count(cursor, planned) == 1
+
+
 # Bulk ingest
 
 TABLE = pyarrow.table({"n": [1, 2, 3], "text": ["a", None, "c"]})

@@ -122,8 +122,8 @@ impl Listeners {
         BackOff::from_answers(response(0), response(1))
     }
 
-    /// The tracks that are not to be offered: what was answered `less` to and, where there is a memory for skips, what was
-    /// skipped in the last days.
+    /// The tracks that are not to be offered: what was answered `less` to and, where there is a memory for skips, what
+    /// was skipped in the last days.
     pub(super) fn refused(&self, row: usize, skip_memory: Option<f64>) -> HashSet<&str> {
         let since = skip_memory.map(|days| self.last_day.value(row) - days);
         let is_recent = |days, at| since.is_some_and(|since| day(days, at) >= since);

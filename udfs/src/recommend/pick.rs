@@ -159,7 +159,7 @@ impl Picking {
         }
         let by_name = listeners.by_name();
         let share = by_name.len().div_ceil(threads.max(1)).max(1);
-        let shares: Vec<_> = std::thread::scope(|scope| {
+        let recommendations: Vec<_> = std::thread::scope(|scope| {
             let workers: Vec<_> = by_name
                 .chunks(share)
                 .map(|rows| {
@@ -169,10 +169,10 @@ impl Picking {
                 .collect();
             workers
                 .into_iter()
-                .map(|worker| worker.join().unwrap_or_else(|panic| resume_unwind(panic)))
+                .flat_map(|worker| worker.join().unwrap_or_else(|panic| resume_unwind(panic)))
                 .collect()
         });
-        self.columns(listeners, catalogue, &shares.concat())
+        self.columns(listeners, catalogue, &recommendations)
     }
 
     fn recommend(
@@ -258,11 +258,11 @@ impl Picking {
                 rows.iter().map(|row| row.rank),
             )),
             Arc::new(StringArray::from_iter_values(track_ids)),
-            Arc::new(StringArray::from_iter(track_names)),
-            Arc::new(StringArray::from_iter(artists)),
+            Arc::new(track_names.collect::<StringArray>()),
+            Arc::new(artists.collect::<StringArray>()),
             double(|pick| pick.score),
             double(|pick| pick.match_score),
-            Arc::new(Float64Array::from_iter(improvements)),
+            Arc::new(improvements.collect::<Float64Array>()),
             double(|pick| pick.deltas.valence),
             double(|pick| pick.deltas.energy),
             double(|pick| pick.deltas.tempo_pct),
@@ -275,7 +275,7 @@ impl Picking {
 }
 
 /// A row of the result.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Recommendation {
     /// The row among the listeners.
     listener: usize,

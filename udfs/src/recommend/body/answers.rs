@@ -1,4 +1,4 @@
-//! The queries of what a listener wants and does not want: the coach's target, skips, artists, answers to recommendations.
+//! The queries of what a listener wants and does not want: the coach's target, skips, artists heard, answers given.
 //!
 //! They only gather: which of it counts, and for how long, the policy says and the kernel decides.
 
