@@ -122,12 +122,11 @@ impl Engine {
     }
 
     fn scope_of(&self, models: Arc<Models>) -> Result<Scope> {
-        let base = match models.session.get() {
-            Some(known) => Arc::clone(known),
-            None => {
-                let made = Arc::new(self.base_session(&models.source)?);
-                Arc::clone(models.session.get_or_init(|| made))
-            }
+        let base = if let Some(known) = models.session.get() {
+            Arc::clone(known)
+        } else {
+            let made = Arc::new(self.base_session(&models.source)?);
+            Arc::clone(models.session.get_or_init(|| made))
         };
         let catalog = StatementCatalog::new(
             Arc::clone(&self.0.lake),

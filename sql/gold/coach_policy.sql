@@ -32,7 +32,7 @@ policy as (
         ('loudness_step', 4, 'dB', 'Largest difference in loudness, either way'),
         (
             'match_percentile', 0.40, 'share of the catalogue',
-            'A track must match the listener better than this share of the tracks there are'
+            'A track must match the listener at least as well as this share of the tracks there are'
         ),
         (
             'improvement_weight', 0.40, 'share of the score',
@@ -45,7 +45,8 @@ policy as (
         (
             'back_off_memory', 7, 'days',
             'Answers in this time before the last play, or after it, slow the coach down: one skip '
-            || 'halves the pace, two in a row or a wish to stay hold it at valence_hold'
+            || 'halves the pace; two in a row, a wish to stay, or a skip after it also hold the '
+            || 'step at valence_hold'
         )
     ) as limits
 )

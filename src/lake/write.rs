@@ -83,12 +83,12 @@ impl Lake {
         let mut configuration: Vec<_> = new
             .checks
             .into_iter()
-            .map(|(check, sql)| (constraints::key(&check), Some(sql)))
+            .map(|(constraint, sql)| (constraints::key(&constraint), Some(sql)))
             .collect();
         if !configuration.is_empty() {
             configuration.push(("delta.minWriterVersion".into(), Some("3".into())));
         }
-        let made = self
+        let written = self
             .unopened(name)?
             .create()
             .with_save_mode(mode)
@@ -99,7 +99,7 @@ impl Lake {
             .with_commit_properties(note.properties(Base::Pinned))
             .await
             .map_err(|error| lake_error(name, error));
-        let table = made.map_err(|error| self.given_up(target, error))?;
+        let table = written.map_err(|error| self.given_up(target, error))?;
         self.remember(name, table)?;
         Ok(())
     }

@@ -234,7 +234,7 @@ fn a_class_without_usable_rows_is_left_out() {
 #[test]
 fn too_few_rows_give_a_model_that_waits_where_that_is_allowed() {
     let allowed = ("allow_untrained", OptionValue::Boolean(true));
-    let untrained = logistic(&[allowed.clone()], &rows().slice(0, 0)).unwrap();
+    let untrained = logistic(std::slice::from_ref(&allowed), &rows().slice(0, 0)).unwrap();
     assert_eq!(untrained.model.kind, moodlake_udfs::ModelKind::Untrained);
     assert_eq!(untrained.model.features, ["valence", "tempo", "loudness"]);
     assert_eq!((untrained.input_rows, untrained.n_train), (0, 0));

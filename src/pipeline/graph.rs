@@ -396,10 +396,10 @@ mod tests {
 
     #[test]
     fn a_reader_of_the_registry_waits_for_all_models_and_needs_only_its_own() {
-        let model = |name: &str| {
+        let script = |name: &str| {
             format!("create or replace model {name} options (type = 'kmeans') as select 1.0 as x")
         };
-        let (modes, mood) = (model("modes"), model("mood"));
+        let (modes, mood) = (script("modes"), script("mood"));
         let reader = "create or replace table gold.a as \
                       select ml_predict('mood', 1.0) as x from ml.metrics";
         let made = graph(&[

@@ -7,16 +7,20 @@ use datafusion::{
         Column, ScalarValue,
         tree_node::{Transformed, TreeNode},
     },
-    logical_expr::{Expr, LogicalPlan, WriteOp, dml::InsertOp},
+    logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, WriteOp, dml::InsertOp},
     sql::{
         parser::Statement as DfStatement,
         sqlparser::ast::{self, SetExpr},
     },
 };
 
-use super::{Statement, parameters, protected, references};
+use super::{
+    Statement, parameters,
+    parse::{last_part, parse_one},
+    protected, references,
+};
 use crate::{
-    engine::Engine,
+    engine::{Engine, Scope},
     error::{Error, Result},
     lake::{Disposition, Target, has_subquery},
 };
@@ -42,7 +46,12 @@ impl Engine {
         let scope = self.scope().await?;
         scope.catalog.pin_target(&target, insert.is_some());
         let note = self.note(&scope, statement, text).await?;
-        let plan = scope.state.statement_to_plan(df.clone()).await;
+        let mut df = df.clone();
+        let rows = match insert.filter(|insert| !is_values(insert)) {
+            Some(insert) => Some(plan_rows(&scope, &target, insert, &mut df).await?),
+            None => None,
+        };
+        let plan = scope.state.statement_to_plan(df).await;
         let plan = plan.map_err(|error| miscounted(&target, insert, error.into()))?;
         let LogicalPlan::Dml(dml) = plan else {
             return Err(Error::Internal(
@@ -50,7 +59,7 @@ impl Engine {
             ));
         };
         let state = scope.state;
-        let input = Arc::unwrap_or_clone(dml.input);
+        let input = rows.unwrap_or_else(|| Arc::unwrap_or_clone(dml.input));
         match &dml.op {
             WriteOp::Insert(operation) => {
                 let disposition = disposition(*operation, insert)?;
@@ -97,22 +106,56 @@ fn disposition(operation: InsertOp, insert: Option<&ast::Insert>) -> Result<Disp
     }
 }
 
+fn is_values(insert: &ast::Insert) -> bool {
+    let query = insert.source.as_deref();
+    query.is_none_or(|query| matches!(query.body.as_ref(), SetExpr::Values(_)))
+}
+
+/// Plans the query of an INSERT by itself, its columns called after the target's, and leaves as many NULLs in its place.
+/// (DataFusion would read every VALUES inside the query as rows of the target.)
+async fn plan_rows(
+    scope: &Scope,
+    target: &Target,
+    insert: &ast::Insert,
+    df: &mut DfStatement,
+) -> Result<LogicalPlan> {
+    let query = insert.source.clone().map(ast::Statement::Query);
+    let query = query.ok_or_else(|| Error::Internal("an INSERT without rows".into()))?;
+    let query = DfStatement::Statement(Box::new(query));
+    let rows = scope.state.statement_to_plan(query).await?;
+    let nulls = vec!["null"; rows.schema().fields().len()].join(", ");
+    if let DfStatement::Statement(statement) = df
+        && let ast::Statement::Insert(insert) = statement.as_mut()
+        && let DfStatement::Statement(nulls) = parse_one(&format!("values ({nulls})"))?
+        && let ast::Statement::Query(nulls) = *nulls
+    {
+        insert.source = Some(nulls);
+    }
+    let columns = columns(target, insert);
+    let named = rows.schema().columns().into_iter().zip(columns);
+    let named: Vec<Expr> = named
+        .map(|(column, name)| Expr::Column(column).alias(name))
+        .collect();
+    Ok(LogicalPlanBuilder::from(rows).project(named)?.build()?)
+}
+
+/// The columns that an INSERT names, or else all.
+fn columns(target: &Target, insert: &ast::Insert) -> Vec<String> {
+    match insert.columns.as_slice() {
+        [] => target.columns(),
+        named => named.iter().map(last_part).collect(),
+    }
+}
+
 /// DataFusion says that there are too many or too few values, but not where.
 fn miscounted(target: &Target, insert: Option<&ast::Insert>, error: Error) -> Error {
     let message = error.to_string();
-    let is_values = |insert: &ast::Insert| {
-        let query = insert.source.as_deref();
-        query.is_some_and(|query| matches!(query.body.as_ref(), SetExpr::Values(_)))
-    };
     let is_count = message.starts_with("Column count doesn't match")
-        || (message.starts_with("Inconsistent data length") && insert.is_some_and(is_values));
+        || message.starts_with("Inconsistent data length");
     let Some(insert) = insert.filter(|_| is_count) else {
         return error;
     };
-    let mut columns: Vec<String> = insert.columns.iter().map(ToString::to_string).collect();
-    if columns.is_empty() {
-        columns = target.columns();
-    }
+    let columns = columns(target, insert);
     Error::Input(format!(
         "INSERT INTO {}: a row must have {} values, one for each of the columns {}",
         target.name,

@@ -38,7 +38,7 @@ pub(super) fn of(
         names.push(name.clone());
     }
     let df_schema = DFSchema::try_from(schema.as_ref().clone())?;
-    let mut named = Vec::new();
+    let mut complete = Vec::new();
     for Check { name, about, sql } in checks {
         let refused = |fault: &dyn std::fmt::Display| {
             Error::Input(format!(
@@ -63,9 +63,9 @@ pub(super) fn of(
             names.push(name.clone());
             name
         });
-        named.push((name, sql));
+        complete.push((name, sql));
     }
-    Ok(named)
+    Ok(complete)
 }
 
 fn given(create: &CreateTable) -> Result<Vec<Check>> {

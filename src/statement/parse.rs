@@ -339,7 +339,7 @@ pub(crate) fn table_name(name: &ObjectName) -> Result<TableName> {
     }
 }
 
-fn last_part(name: &ObjectName) -> String {
+pub(super) fn last_part(name: &ObjectName) -> String {
     name.0.last().map(name_part).unwrap_or_default()
 }
 

@@ -130,13 +130,12 @@ impl AggregateUDFImpl for PearsonTest {
         Some(Box::new(|call, _| {
             refuse_distinct("pearson_test", call.params.distinct)?;
             match call.params.args.get(2) {
-                None => {}
                 Some(Expr::Literal(value, _)) => {
                     read_confidence(value)?;
                 }
                 Some(column) if column.any_column_refs() => return no_literal(),
-                // A parameter, or something that is folded later: checked where the accumulator is made.
-                Some(_) => {}
+                // None, a parameter, or something that is folded later: checked where the accumulator is made.
+                _ => {}
             }
             Ok(Expr::AggregateFunction(call))
         }))

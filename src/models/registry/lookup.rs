@@ -44,7 +44,7 @@ pub struct Version {
     pub reads: String,
     artifact: String,
     checksum: String,
-    format_version: i64,
+    format: i64,
 }
 
 impl Registry {
@@ -76,7 +76,7 @@ impl Registry {
                     reads: reads[row].clone(),
                     artifact: artifacts[row].clone(),
                     checksum: checksums[row].clone(),
-                    format_version: formats[row],
+                    format: formats[row],
                 };
                 let versions = registry.versions.entry(model).or_default();
                 versions.insert(version, row);
@@ -190,10 +190,10 @@ impl Version {
     /// [`Error::Unsupported`] for a format of another Moodlake; [`Error::Lake`] for a damaged artifact.
     pub fn load(&self) -> Result<Arc<Model>> {
         let described = format!("model '{}@{}'", self.model, self.version);
-        if self.format_version != i64::from(FORMAT_VERSION) {
+        if self.format != i64::from(FORMAT_VERSION) {
             return Err(Error::Unsupported(format!(
                 "{described} has format {}, this Moodlake reads format {FORMAT_VERSION}: train it again",
-                self.format_version
+                self.format
             )));
         }
         if self.checksum != checksum(&self.artifact) {

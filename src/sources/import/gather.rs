@@ -120,7 +120,8 @@ impl Gathered {
 /// Whether Spotify gives this name to the files of an extended streaming history.
 fn is_called_history(label: &str) -> bool {
     let name = label.rsplit('/').next().unwrap_or(label);
-    name.ends_with(".json") && HISTORY_NAMES.iter().any(|start| name.starts_with(start))
+    let is_json = Path::new(name).extension().is_some_and(|extension| extension == "json");
+    is_json && HISTORY_NAMES.iter().any(|start| name.starts_with(start))
 }
 
 /// What lies directly in a folder of folders, without hidden files.

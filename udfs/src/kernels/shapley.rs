@@ -355,7 +355,9 @@ mod tests {
     fn a_probability_beyond_all_odds_is_divided() {
         let mut model = iris::multinomial();
         for weights in &mut model.weights {
-            weights.iter_mut().for_each(|weight| *weight *= 1e4);
+            for weight in weights.iter_mut() {
+                *weight *= 1e4;
+            }
         }
         let (contributions, explained) = explain(&model, Output::Probability, 0, 0);
         assert!(

@@ -156,10 +156,11 @@ fn listeners(facts: &[Fact], has_responses: bool) -> String {
     let figures = per_feature(|Feature { name, .. }| {
         format!("'typical_{name}', typical_{name}, 'spread_{name}', spread_{name}")
     });
-    let facts: String = facts
+    let facts: Vec<String> = facts
         .iter()
         .map(|Fact { name, .. }| format!(", '{name}', {name}"))
         .collect();
+    let facts = facts.concat();
     let (answers, join) = if has_responses {
         (
             ", 'answers', answers.answers",

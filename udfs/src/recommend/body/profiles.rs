@@ -58,14 +58,16 @@ pub(super) fn profiles(
             )
         },
     );
-    let aggregates: String = facts
+    let aggregates: Vec<String> = facts
         .iter()
         .map(|Fact { name, aggregate }| format!(", {aggregate} as {name}"))
         .collect();
-    let facts: String = facts
+    let aggregates = aggregates.concat();
+    let facts: Vec<String> = facts
         .iter()
         .map(|Fact { name, .. }| format!(", {name}"))
         .collect();
+    let facts = facts.concat();
     vec![
         format!("plays as ({})", plays_in_days(plays, only, context)),
         format!("known as (select *, {is_known} as is_known from plays)"),
