@@ -252,7 +252,9 @@ fn too_few_rows_give_a_model_that_waits_where_that_is_allowed() {
     assert_eq!((untrained.input_rows, untrained.n_train), (120, 120));
     assert_eq!(
         untrained.warnings,
-        ["not trained yet, it answers null: 200 clusters need at least 200 different rows, the query has 101"]
+        [
+            "not trained yet, it answers null: 200 clusters need at least 200 different rows, the query has 101"
+        ]
     );
     // What more rows would not cure is refused all the same.
     assert!(logistic(&[("label", text("genre")), allowed], &rows()).is_err());

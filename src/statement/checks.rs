@@ -50,7 +50,9 @@ pub(super) fn of(
             .create_logical_expr(&sql, &df_schema)
             .map_err(|error| refused(&Error::from(error)))?;
         if has_subquery(&expression)? {
-            return Err(refused(&"a condition is about one row, and cannot have a subquery"));
+            return Err(refused(
+                &"a condition is about one row, and cannot have a subquery",
+            ));
         }
         let expression = state
             .create_physical_expr(expression, &df_schema)

@@ -12,7 +12,7 @@ use moodlake::{
 };
 use tempfile::TempDir;
 
-const ROUNDS: usize = 8;
+const ROUNDS: i64 = 8;
 
 async fn open(lake: &TempDir) -> Engine {
     let settings = Settings {
@@ -77,7 +77,7 @@ async fn an_overwrite_keeps_the_rows_of_others() {
     overwritten.unwrap();
     inserted.unwrap();
     let rows = number(&engines[0], "select count(*) from gold.log").await;
-    assert_eq!(rows, ROUNDS as i64);
+    assert_eq!(rows, ROUNDS);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -120,7 +120,9 @@ impl Gathered {
 /// Whether Spotify gives this name to the files of an extended streaming history.
 fn is_called_history(label: &str) -> bool {
     let name = label.rsplit('/').next().unwrap_or(label);
-    let is_json = Path::new(name).extension().is_some_and(|extension| extension == "json");
+    let is_json = Path::new(name)
+        .extension()
+        .is_some_and(|extension| extension == "json");
     is_json && HISTORY_NAMES.iter().any(|start| name.starts_with(start))
 }
 
