@@ -116,7 +116,7 @@ struct Fitted {
 /// This is computation only and may take seconds: run it where blocking is allowed.
 ///
 /// # Errors
-/// [`Error::Input`](crate::error::Error::Input) for options or rows that cannot be used; the message names them.
+/// [`Error::Input`] for options or rows that cannot be used; the message names them.
 pub fn train(
     request: &CreateModel,
     schema: &SchemaRef,
