@@ -80,7 +80,11 @@ coach_silent as (
     select
         user_id,
         'coach' as subject,
-        'No track fits within coach''s caps at the moment. Stay with what you like.' as text,
+        case
+            when plays_with_features > 0
+                then 'No track fits within coach''s caps at the moment. Stay with what you like.'
+            else 'There is nothing to recommend yet: no play has known audio features.'
+        end as text,
         cast(null as double) as value
     from coverage
     where

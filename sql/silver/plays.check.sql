@@ -42,5 +42,5 @@ where
     or hour not between 0 and 23
     or weekday not between 1 and 7
     or daypart not in ('night', 'morning', 'afternoon', 'evening')
-    or is_completed is distinct from (completion >= 0.9)
+    or (is_completed is distinct from (completion >= 0.9))
     or (is_completed and is_skipped);

@@ -11,8 +11,8 @@ users as (
     select * from silver.users
 ),
 
--- Means keep nine decimals, so that the order in which plays are added up changes nothing and a
--- model that is trained on them again comes out the same.
+-- Sums are of decimals, which come out the same in whatever order plays are added up: so does a
+-- model that is trained on their means.
 sessions as (
     select
         user_id,
@@ -22,18 +22,30 @@ sessions as (
         count(*) as plays,
         count(*) filter (where has_features) as plays_with_features,
         sum(ms_played) as ms_played,
-        round(avg(danceability), 9) as mean_danceability,
-        round(avg(energy), 9) as mean_energy,
-        round(avg(key), 9) as mean_key,
-        round(avg(loudness), 9) as mean_loudness,
-        round(avg(mode), 9) as mean_mode,
-        round(avg(speechiness), 9) as mean_speechiness,
-        round(avg(acousticness), 9) as mean_acousticness,
-        round(avg(instrumentalness), 9) as mean_instrumentalness,
-        round(avg(liveness), 9) as mean_liveness,
-        round(avg(valence), 9) as mean_valence,
-        round(avg(tempo), 9) as mean_tempo,
-        round(avg(time_signature), 9) as mean_time_signature
+        cast(sum(cast(danceability as decimal(20, 9))) as double)
+        / count(danceability) as mean_danceability,
+        cast(sum(cast(energy as decimal(20, 9))) as double)
+        / count(energy) as mean_energy,
+        cast(sum(cast(key as decimal(20, 9))) as double)
+        / count(key) as mean_key,
+        cast(sum(cast(loudness as decimal(20, 9))) as double)
+        / count(loudness) as mean_loudness,
+        cast(sum(cast(mode as decimal(20, 9))) as double)
+        / count(mode) as mean_mode,
+        cast(sum(cast(speechiness as decimal(20, 9))) as double)
+        / count(speechiness) as mean_speechiness,
+        cast(sum(cast(acousticness as decimal(20, 9))) as double)
+        / count(acousticness) as mean_acousticness,
+        cast(sum(cast(instrumentalness as decimal(20, 9))) as double)
+        / count(instrumentalness) as mean_instrumentalness,
+        cast(sum(cast(liveness as decimal(20, 9))) as double)
+        / count(liveness) as mean_liveness,
+        cast(sum(cast(valence as decimal(20, 9))) as double)
+        / count(valence) as mean_valence,
+        cast(sum(cast(tempo as decimal(20, 9))) as double)
+        / count(tempo) as mean_tempo,
+        cast(sum(cast(time_signature as decimal(20, 9))) as double)
+        / count(time_signature) as mean_time_signature
     from plays
     group by user_id, session_id
 ),

@@ -28,13 +28,13 @@ where
         danceability not between 0 and 1
         or energy not between 0 and 1
         or key not between -1 and 11
-        or loudness not between -70 and 10
+        or loudness not between -100 and 10
         or mode not in (0, 1)
         or speechiness not between 0 and 1
         or acousticness not between 0 and 1
         or instrumentalness not between 0 and 1
         or liveness not between 0 and 1
         or valence not between 0 and 1
-        or tempo not between 1 and 400
+        or tempo not between 0 and 400
         or time_signature not between 1 and 7
     );

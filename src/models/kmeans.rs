@@ -108,8 +108,20 @@ struct Clustering {
 impl Clustering {
     fn best_of_runs(scaled: &Array2<f64>, options: &KMeansOptions) -> Result<Self> {
         let mut rng = Xoshiro256Plus::seed_from_u64(options.seed);
-        let sampled = scaled.select(Axis(0), &sample(scaled.nrows(), RUN_ROWS, &mut rng));
-        let rows = DatasetBase::from(sampled.view());
+        let rows = sample(scaled.nrows(), RUN_ROWS, &mut rng);
+        if rows.len() < scaled.nrows() {
+            let sampled = Self::best_start(&scaled.select(Axis(0), &rows), options)?;
+            let best = Self::settle(scaled, sampled.centroids, options.max_iterations);
+            // A sample can miss what is rare, and then leaves a cluster without rows.
+            if !best.sizes().contains(&0) {
+                return Ok(best.ordered());
+            }
+        }
+        Ok(Self::best_start(scaled, options)?.ordered())
+    }
+
+    fn best_start(scaled: &Array2<f64>, options: &KMeansOptions) -> Result<Self> {
+        let rows = DatasetBase::from(scaled.view());
         let mut best: Option<Self> = None;
         for run in 0..options.n_runs {
             let rng = Xoshiro256Plus::seed_from_u64(options.seed.wrapping_add(run));
@@ -120,7 +132,7 @@ impl Clustering {
                 .fit(&rows)
                 .map_err(|error| Error::Internal(format!("k-means: {error}")))?;
             let clustering =
-                Self::settle(&sampled, fitted.centroids().clone(), options.max_iterations);
+                Self::settle(scaled, fitted.centroids().clone(), options.max_iterations);
             if best
                 .as_ref()
                 .is_none_or(|best| clustering.inertia < best.inertia)
@@ -128,11 +140,7 @@ impl Clustering {
                 best = Some(clustering);
             }
         }
-        let mut best = best.ok_or_else(|| Error::Internal("k-means: no run".into()))?;
-        if sampled.nrows() < scaled.nrows() {
-            best = Self::settle(scaled, best.centroids, options.max_iterations);
-        }
-        Ok(best.ordered())
+        best.ok_or_else(|| Error::Internal("k-means: no run".into()))
     }
 
     /// Lloyd steps from `centroids` until no row changes its cluster.

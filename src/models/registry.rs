@@ -86,6 +86,20 @@ pub fn aliases_schema() -> SchemaRef {
     ]))
 }
 
+/// Refuses a model that could be written but not read again: numbers beyond those of a double are null in JSON.
+///
+/// # Errors
+/// [`Error::Input`] when it has such numbers.
+pub fn check_readable(model: &Model) -> Result<()> {
+    match serde_json::from_str::<Model>(&json(model)?) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Error::Input(format!(
+            "model '{}': its features are too large, their squares exceed 1e308: divide them first",
+            model.name
+        ))),
+    }
+}
+
 /// The row of `ml.models` for `trained` as version `version`, made at `created_at` from the given state
 /// (`<Delta version>@<table id>`) of each table it read.
 ///

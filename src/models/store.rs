@@ -97,13 +97,19 @@ impl Engine {
         let registry = self.registry().await?;
         let source = Arc::new(ModelSource::new());
         for version in registry.versions() {
-            source.insert(version.load()?)?;
+            // One that cannot be read must not stop statements that have nothing to do with it.
+            match version.load() {
+                Ok(model) => source.insert(model)?,
+                Err(error) => tracing::error!(%error, "left out"),
+            }
         }
         let mut objects = Vec::new();
         for name in registry.names() {
             let chosen = registry.resolve(name)?;
             // The plain name means the version inserted last: the champion, else the newest.
-            source.insert(source.get(&format!("{name}@{}", chosen.version))?)?;
+            if let Ok(model) = source.get(&format!("{name}@{}", chosen.version)) {
+                source.insert(model)?;
+            }
             objects.push(object(chosen));
         }
         let models = Arc::new(Models {
@@ -143,6 +149,7 @@ impl Engine {
         replace: bool,
         reads: &BTreeMap<String, String>,
     ) -> Result<i64> {
+        registry::check_readable(&trained.model)?;
         let mut attempt = 0;
         loop {
             match self.try_register(trained, replace, reads).await {

@@ -281,11 +281,13 @@ async fn if_grown(client: &Client, node: &Node, share: f64) -> Result<Decision> 
     })
 }
 
-/// The rows that the newest version of a model was made from; none if they were too few to train.
+/// The rows that the newest version not dropped was made from; none if they were too few to train. Dropping a version
+/// adds a row.
 async fn trained_rows(client: &Client, model: &str) -> Result<i64> {
     let sql = format!(
-        "select case status when 'ready' then input_rows else 0 end from ml.models \
-         where model = '{}' and status <> 'dropped' order by version desc limit 1",
+        "select case max(status) when 'ready' then max(input_rows) else 0 end from ml.models \
+         where model = '{}' group by version \
+         having count(*) filter (where status = 'dropped') = 0 order by version desc limit 1",
         model.replace('\'', "''")
     );
     let missing = || Error::NotFound(format!("ml.models has no entry for model '{model}'"));

@@ -55,7 +55,12 @@ impl Service {
         command: ActionCreatePreparedStatementRequest,
     ) -> Result<ActionCreatePreparedStatementResult> {
         session::refuse_transaction(command.transaction_id.as_ref())?;
-        let prepared = self.engine.prepare(&command.query).await?;
+        let prepared = self.engine.prepare(&command.query).await;
+        // Drivers take UNIMPLEMENTED for a server that cannot prepare, and go on without.
+        let prepared = prepared.map_err(|error| match error {
+            Error::Unsupported(message) => Error::Input(message),
+            other => other,
+        })?;
         let dataset_schema = wire::schema_bytes(&schema::of_rows(&prepared))?;
         let parameter_schema = wire::schema_bytes(&wire::result_schema(&prepared.parameters))?;
         let handle = self.prepared.insert(PreparedStatement {

@@ -38,6 +38,17 @@ struct Column {
     aliases: &'static [&'static str],
     kind: Type,
     required: bool,
+    /// The least and the greatest number that it can be.
+    range: (f64, f64),
+}
+
+impl Column {
+    const fn within(self, least: f64, greatest: f64) -> Self {
+        Self {
+            range: (least, greatest),
+            ..self
+        }
+    }
 }
 
 const fn column(name: &'static str, aliases: &'static [&'static str], kind: Type) -> Column {
@@ -46,6 +57,7 @@ const fn column(name: &'static str, aliases: &'static [&'static str], kind: Type
         aliases,
         kind,
         required: false,
+        range: (f64::NEG_INFINITY, f64::INFINITY),
     }
 }
 
@@ -55,6 +67,7 @@ const fn required(name: &'static str, aliases: &'static [&'static str], kind: Ty
         aliases,
         kind,
         required: true,
+        range: (f64::NEG_INFINITY, f64::INFINITY),
     }
 }
 
@@ -69,21 +82,21 @@ const COLUMNS: [Column; 21] = [
     ),
     column("album_name", &["track_album_name", "album"], Type::Text),
     required("track_name", &["name"], Type::Text),
-    column("popularity", &["track_popularity"], Type::Integer),
-    column("duration_ms", &[], Type::Integer),
+    column("popularity", &["track_popularity"], Type::Integer).within(0.0, 100.0),
+    column("duration_ms", &[], Type::Integer).within(0.0, 8.64e7),
     column("explicit", &[], Type::Flag),
-    required("danceability", &[], Type::Number),
-    required("energy", &[], Type::Number),
-    required("key", &[], Type::Integer),
-    required("loudness", &[], Type::Number),
-    required("mode", &[], Type::Integer),
-    required("speechiness", &[], Type::Number),
-    required("acousticness", &[], Type::Number),
-    required("instrumentalness", &[], Type::Number),
-    required("liveness", &[], Type::Number),
-    required("valence", &[], Type::Number),
-    required("tempo", &[], Type::Number),
-    column("time_signature", &[], Type::Integer),
+    required("danceability", &[], Type::Number).within(0.0, 1.0),
+    required("energy", &[], Type::Number).within(0.0, 1.0),
+    required("key", &[], Type::Integer).within(-1.0, 11.0),
+    required("loudness", &[], Type::Number).within(-100.0, 10.0),
+    required("mode", &[], Type::Integer).within(0.0, 1.0),
+    required("speechiness", &[], Type::Number).within(0.0, 1.0),
+    required("acousticness", &[], Type::Number).within(0.0, 1.0),
+    required("instrumentalness", &[], Type::Number).within(0.0, 1.0),
+    required("liveness", &[], Type::Number).within(0.0, 1.0),
+    required("valence", &[], Type::Number).within(0.0, 1.0),
+    required("tempo", &[], Type::Number).within(0.0, 400.0),
+    column("time_signature", &[], Type::Integer).within(0.0, 7.0),
     column("track_genre", &["playlist_genre", "genre"], Type::Text),
 ];
 

@@ -100,8 +100,13 @@ pub async fn import(client: &Client, options: &Options) -> Result<Report> {
         run.load_histories(&gathered),
     )
     .await;
-    run.tallies.merge(catalogues?);
-    run.tallies.merge(histories?);
+    let mut failure = None;
+    for loaded in [catalogues, histories] {
+        match loaded {
+            Ok(tallies) => run.tallies.merge(tallies),
+            Err(error) => failure = failure.or(Some(error)),
+        }
+    }
     let users: BTreeSet<String> = gathered
         .histories
         .iter()
@@ -109,6 +114,10 @@ pub async fn import(client: &Client, options: &Options) -> Result<Report> {
         .collect();
     let zones = run.note_zones(&users, options.timezone.as_deref()).await?;
     run.write_log().await?;
+    // What was loaded is in the log, also when the rest failed.
+    if let Some(error) = failure {
+        return Err(error);
+    }
     let coverage = coverage::measure(client, &users).await?;
     Ok(Report::new(
         run.tallies,

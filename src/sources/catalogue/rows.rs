@@ -169,11 +169,20 @@ fn parse<'a>(cell: &'a [u8], column: &Column) -> Result<Value<'a>, String> {
     }
     match column.kind {
         Type::Text => Ok(Value::Text(text)),
-        Type::Integer => whole(plain)
-            .map(Value::Integer)
-            .ok_or_else(|| wrong("a whole number")),
+        Type::Integer => {
+            let number = whole(plain).ok_or_else(|| wrong("a whole number"))?;
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "only compared with small bounds"
+            )]
+            within(number as f64, column)?;
+            Ok(Value::Integer(number))
+        }
         Type::Number => match plain.parse::<f64>() {
-            Ok(number) if number.is_finite() => Ok(Value::Number(number)),
+            Ok(number) if number.is_finite() => {
+                within(number, column)?;
+                Ok(Value::Number(number))
+            }
             _ => Err(wrong("a number")),
         },
         Type::Flag => match plain {
@@ -182,6 +191,14 @@ fn parse<'a>(cell: &'a [u8], column: &Column) -> Result<Value<'a>, String> {
             _ => Err(wrong("true or false")),
         },
     }
+}
+
+fn within(number: f64, column: &Column) -> Result<(), String> {
+    let (least, greatest) = column.range;
+    if (least..=greatest).contains(&number) {
+        return Ok(());
+    }
+    Err(format!("{} is not from {least} to {greatest}", column.name))
 }
 
 /// A whole number, also when it is written as `4.0`, as data frames with gaps do.

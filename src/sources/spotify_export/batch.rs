@@ -147,6 +147,11 @@ impl Column {
     }
 }
 
+/// The longest play that is believed, in ms: a week. What is beyond would overflow later.
+const LONGEST_MS: i64 = 7 * 24 * 3_600_000;
+/// When a play can have ended, in µs since 1970: until the year 2200.
+const TIMES: std::ops::Range<i64> = 0..7_258_118_400_000_000;
+
 /// Returns the end of the play in µs since 1970, or which value is not what its column holds.
 fn check(play: &Play<'_>) -> Result<i64, String> {
     for (value, (name, kind)) in play.values.iter().zip(COLUMNS) {
@@ -162,12 +167,17 @@ fn check(play: &Play<'_>) -> Result<i64, String> {
         return Err(format!("{name} is not {expected}"));
     }
     match play.values[MS_PLAYED] {
-        Scalar::Integer(0..) => {}
+        Scalar::Integer(0..=LONGEST_MS) => {}
+        Scalar::Integer(0..) => return Err("ms_played is longer than a week".to_string()),
         Scalar::Null => return Err("ms_played is missing".to_string()),
         _ => return Err("ms_played is negative".to_string()),
     }
     match &play.values[TS] {
-        Scalar::Text(text) => micros(text).ok_or_else(|| "ts is not a time".to_string()),
+        Scalar::Text(text) => match micros(text) {
+            Some(time) if TIMES.contains(&time) => Ok(time),
+            Some(_) => Err("ts is no time at which a play can have ended".to_string()),
+            None => Err("ts is not a time".to_string()),
+        },
         _ => Err("ts is missing".to_string()),
     }
 }

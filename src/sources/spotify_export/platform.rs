@@ -1,11 +1,18 @@
 //! The family of a device: all that is kept of the export's `platform`, which may carry a model, a serial number or
 //! the name that somebody gave a speaker.
 
-/// What a family is told by, in lower case; the first that fits counts, the more special ones stand first.
-const MARKS: [(&str, &str); 17] = [
+/// What a family is told by, in lower case, at the start of a word; the first that fits counts, the more special ones
+/// stand first.
+const MARKS: [(&str, &str); 18] = [
     ("web_player", "web_player"),
     ("webplayer", "web_player"),
     ("cast", "cast"),
+    ("chromecast", "cast"),
+    ("playstation", "playstation"),
+    ("xbox", "xbox"),
+    ("sonos", "sonos"),
+    ("webos", "webos"),
+    ("tizen", "tizen"),
     ("android", "android"),
     ("ios", "ios"),
     ("iphone", "ios"),
@@ -15,19 +22,16 @@ const MARKS: [(&str, &str); 17] = [
     ("os x", "macos"),
     ("osx", "macos"),
     ("linux", "linux"),
-    ("playstation", "playstation"),
-    ("xbox", "xbox"),
-    ("sonos", "sonos"),
-    ("webos", "webos"),
-    ("tizen", "tizen"),
 ];
 
 /// The family that `platform` names, or `other`.
 pub(super) fn family(platform: &str) -> &'static str {
     let platform = platform.to_lowercase();
+    let begins_word = |at: usize| !platform[..at].ends_with(char::is_alphanumeric);
+    let names = |mark: &str| platform.match_indices(mark).any(|(at, _)| begins_word(at));
     MARKS
         .iter()
-        .find(|(mark, _)| platform.contains(mark))
+        .find(|(mark, _)| names(mark))
         .map_or("other", |(_, family)| family)
 }
 
@@ -51,6 +55,10 @@ mod tests {
             ("WebPlayer (websocket RFC6455)", "web_player"),
             ("Partner google cast_tv;Chromecast;;", "cast"),
             ("Partner android_tv Sony;BRAVIA 4K", "android"),
+            ("Linux; webOS tv", "webos"),
+            ("Xbox Windows 10", "xbox"),
+            ("Partner comcast x1;", "other"),
+            ("Studios TV", "other"),
             ("Bob's TV", "other"),
             ("", "other"),
         ] {
