@@ -5,16 +5,16 @@ use std::sync::Arc;
 use arrow::{
     array::{RecordBatch, StringArray},
     compute::cast,
-    datatypes::{Schema, SchemaRef},
+    datatypes::{DataType, Schema, SchemaRef},
 };
 use datafusion::{
     common::{
-        Column, DFSchemaRef, TableReference,
+        Column, DFSchemaRef, ScalarValue, TableReference,
         tree_node::{Transformed, TreeNode, TreeNodeRecursion},
     },
     execution::SessionState,
     logical_expr::{
-        Expr, LogicalPlan,
+        Cast, Expr, LogicalPlan,
         expr_rewriter::strip_outer_reference,
         logical_plan::dml::{MergeIntoAction, MergeIntoClause, MergeIntoClauseKind, MergeIntoOp},
     },
@@ -94,7 +94,7 @@ impl Lake {
             .with_session_state(Arc::new(state))
             .with_commit_properties(note.properties(Base::Pinned));
         if let Some(condition) = condition {
-            builder = builder.with_predicate(condition);
+            builder = builder.with_predicate(with_stored_times(condition)?);
         }
         let (table, metrics) = builder.await.map_err(|error| lake_error(name, error))?;
         self.remember(name, table)?;
@@ -269,6 +269,34 @@ fn rewritten(expression: &Expr, side: impl Fn(&Column) -> Result<&'static str>) 
                 Some(side),
                 column.name,
             ))))
+        }
+        other => Ok(Transformed::no(other)),
+    })?;
+    with_stored_times(rewritten.data)
+}
+
+/// The expression with its literal times in microseconds, as tables have them: DataFusion reads `timestamp '…'` in
+/// nanoseconds, which a table's log has no words for. A time that is finer stays as it is.
+fn with_stored_times(expression: Expr) -> Result<Expr> {
+    let stored = |value: ScalarValue| match value {
+        ScalarValue::TimestampNanosecond(Some(time), zone) if time % 1000 == 0 => {
+            ScalarValue::TimestampMicrosecond(Some(time / 1000), zone)
+        }
+        other => other,
+    };
+    let rewritten = expression.transform_up(|node| match node {
+        Expr::Cast(Cast { expr, field }) => match (*expr, field.data_type()) {
+            (Expr::Literal(value, metadata), time @ DataType::Timestamp(..)) => {
+                let value = stored(value.cast_to(time)?);
+                Ok(Transformed::yes(Expr::Literal(value, metadata)))
+            }
+            (expr, _) => Ok(Transformed::no(Expr::Cast(Cast {
+                expr: Box::new(expr),
+                field,
+            }))),
+        },
+        Expr::Literal(value, metadata) => {
+            Ok(Transformed::yes(Expr::Literal(stored(value), metadata)))
         }
         other => Ok(Transformed::no(other)),
     })?;

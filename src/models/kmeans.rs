@@ -357,4 +357,24 @@ mod tests {
         assert_eq!(ordered.centroids, ndarray::array![[1.0], [2.0], [3.0]]);
         assert_eq!(assign(scaled.view(), &ordered.centroids).0, ordered.of_row);
     }
+
+    #[test]
+    fn rows_too_rare_for_a_sample_have_their_clusters() {
+        let rare = |row| match row {
+            5 => 1.0,
+            77 => 2.0,
+            _ => 0.0,
+        };
+        let scaled = Array2::from_shape_fn((2 * RUN_ROWS, 1), |(row, _)| rare(row));
+        let options = KMeansOptions {
+            k: 3,
+            n_runs: 10,
+            max_iterations: 300,
+            seed: 42,
+            allow_untrained: false,
+        };
+        let clustering = Clustering::best_of_runs(&scaled, &options).unwrap();
+        assert_eq!(clustering.sizes(), [2 * RUN_ROWS as u64 - 2, 1, 1]);
+        assert!(clustering.inertia < 1e-12);
+    }
 }

@@ -335,6 +335,20 @@ mod tests {
     }
 
     #[test]
+    fn what_no_track_can_have_is_dropped_with_its_reason() {
+        let header = "track_id,track_name,danceability,energy,key,loudness,mode,speechiness,\
+                      acousticness,instrumentalness,liveness,valence,tempo,popularity";
+        let row = |valence: &str, popularity: &str| {
+            format!("a,Song,0.6,0.7,4,-6,1,0.03,0.2,0,0.1,{valence},120,{popularity}\n")
+        };
+        let rows = [row("1.2", "5"), row("0.5", "101"), row("0.5", "100")].concat();
+        let (batch, report) = read_text("odd.csv", &format!("{header}\n{rows}")).unwrap();
+        assert_eq!(batch.num_rows(), 1);
+        assert!(report[1].starts_with("malformed: popularity is not from 0 to 100 = 1"));
+        assert!(report[2].starts_with("malformed: valence is not from 0 to 1 = 1"));
+    }
+
+    #[test]
     fn missing_columns_are_named() {
         let error = read_text("few.csv", "track_id,energy\n")
             .unwrap_err()

@@ -336,5 +336,13 @@ mod tests {
             "shuffle is not true or false"
         );
         assert_eq!(reason(r#"{"ts": 7, "ms_played": 1}"#), "ts is not text");
+        assert_eq!(
+            reason(r#"{"ts": "0000-01-01T00:00:00Z", "ms_played": 1}"#),
+            "ts is no time at which a play can have ended"
+        );
+        assert_eq!(
+            reason(r#"{"ts": "2026-03-01T07:58:12Z", "ms_played": 9007199254740992}"#),
+            "ms_played is longer than a week"
+        );
     }
 }
