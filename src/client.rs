@@ -1,7 +1,7 @@
 //! What `import`, `build`, `sql`, `demo` and the tests speak: Flight SQL to a server, or the same
 //! statement entry within the process. Neither can do what the other cannot.
 
-use std::{sync::Arc, time::Duration};
+use std::{error::Error as _, sync::Arc, time::Duration};
 
 use arrow::{
     array::{ArrowPrimitiveType, AsArray, RecordBatch},
@@ -42,8 +42,6 @@ use crate::{
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// All that tonic says of a connection that broke; the cause is behind it.
-const TRANSPORT: &str = "transport error";
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 /// HTTP/2 windows that let a large result flow without waiting for each frame.
 const STREAM_WINDOW_BYTES: u32 = 4 << 20;
@@ -211,7 +209,8 @@ impl RemoteClient {
     /// What went wrong; where the connection itself broke, with whom and why.
     fn failure(&self, error: FlightError) -> Error {
         match &error {
-            FlightError::Tonic(status) if status.message() == TRANSPORT => Error::Remote {
+            // A status that a server sent has no cause on this side.
+            FlightError::Tonic(status) if status.source().is_some() => Error::Remote {
                 code: status.code(),
                 message: format!(
                     "the connection to {} broke: {}; is `moodlake serve` still running there?",

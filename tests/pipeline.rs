@@ -456,9 +456,8 @@ fn fraction(field: &str) -> Option<f64> {
     field.parse().ok().filter(|_| field.contains(['.', 'e']))
 }
 
-/// The order in which a sum is taken shows in its last digits; means rounded for a model's training
-/// then differ by 1e-9, and what the model says of them by little more.
-const TOLERANCE: f64 = 1e-7;
+/// The order in which a sum is taken shows in its last digits, and nowhere else.
+const TOLERANCE: f64 = 1e-9;
 
 fn are_equal(left: &str, right: &str) -> bool {
     match (fraction(left), fraction(right)) {
