@@ -25,6 +25,7 @@ use moodlake_udfs::ModelSource;
 
 pub use crate::statement::{IngestMode, Outcome, Planned, Prepared};
 use crate::{
+    access::{Caller, Rights, Store},
     error::Result,
     lake::{self, CATALOG, DEFAULT_SCHEMA, Lake, StatementCatalog},
     models::store::Models,
@@ -50,13 +51,36 @@ pub enum FileAccess {
     Under(Vec<PathBuf>),
 }
 
-/// A lake and what is needed to run statements on it. Clones share everything.
+/// A lake as somebody sees it, and what is needed to run statements on it. Clones share everything.
 #[derive(Debug, Clone)]
-pub struct Engine(Arc<Shared>);
+pub struct Engine {
+    shared: Arc<Shared>,
+    caller: Arc<Caller>,
+    settings: Arc<SessionSettings>,
+}
+
+/// What a session chose for its statements.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionSettings {
+    /// The schema of names that name none.
+    pub schema: String,
+    /// The zone in which times without one are read and shown, such as `Europe/Berlin`.
+    pub time_zone: String,
+}
+
+impl Default for SessionSettings {
+    fn default() -> Self {
+        Self {
+            schema: DEFAULT_SCHEMA.into(),
+            time_zone: "UTC".into(),
+        }
+    }
+}
 
 #[derive(Debug)]
 struct Shared {
     lake: Arc<Lake>,
+    access: Store,
     files: FileAccess,
     runtime: Arc<RuntimeEnv>,
     models: RwLock<Arc<Models>>,
@@ -78,13 +102,51 @@ impl Engine {
     pub async fn open(settings: Settings) -> Result<Self> {
         let shared = Shared {
             lake: Arc::new(Lake::open(&settings.dir)?),
+            access: Store::new(&settings.dir),
             files: settings.files,
             runtime: Arc::new(RuntimeEnv::default()),
             models: RwLock::default(),
         };
-        let engine = Self(Arc::new(shared));
+        let engine = Self {
+            shared: Arc::new(shared),
+            caller: Arc::new(Caller::owner()),
+            settings: Arc::default(),
+        };
         engine.create_registry().boxed().await?;
         Ok(engine)
+    }
+
+    /// The same lake as another caller sees it, with the settings of their session.
+    #[must_use]
+    pub fn on_behalf_of(&self, caller: Arc<Caller>, settings: Arc<SessionSettings>) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            caller,
+            settings,
+        }
+    }
+
+    /// For whom statements run here.
+    #[must_use]
+    pub fn caller(&self) -> &Arc<Caller> {
+        &self.caller
+    }
+
+    /// The users and rules of the lake.
+    #[must_use]
+    pub fn access(&self) -> &Store {
+        &self.shared.access
+    }
+
+    /// What the caller may do now.
+    ///
+    /// # Errors
+    /// Those of reading the rules.
+    pub fn rights(&self) -> Result<Rights> {
+        Ok(Rights::new(
+            Arc::clone(&self.caller),
+            self.shared.access.current()?,
+        ))
     }
 
     /// A session over the lake as it is now, for plans that were made elsewhere.
@@ -96,7 +158,7 @@ impl Engine {
     }
 
     pub(crate) fn lake(&self) -> &Lake {
-        &self.0.lake
+        &self.shared.lake
     }
 
     /// The view of one statement: newest models, and a catalogue that takes each table's newest version once.
@@ -110,12 +172,18 @@ impl Engine {
     }
 
     pub(crate) fn known_models(&self) -> Arc<Models> {
-        Arc::clone(&self.0.models.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(
+            &self
+                .shared
+                .models
+                .read()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
     }
 
     pub(crate) fn remember_models(&self, models: Arc<Models>) {
         *self
-            .0
+            .shared
             .models
             .write()
             .unwrap_or_else(PoisonError::into_inner) = models;
@@ -129,10 +197,11 @@ impl Engine {
             Arc::clone(models.session.get_or_init(|| made))
         };
         let catalog = StatementCatalog::new(
-            Arc::clone(&self.0.lake),
+            Arc::clone(&self.shared.lake),
             base,
             models.objects.clone(),
             parse_view,
+            self.rights()?,
         );
         let state = catalog.session();
         Ok(Scope {
@@ -152,13 +221,13 @@ impl Engine {
         options.execution.time_zone = Some("UTC".into());
         let state = SessionStateBuilder::new()
             .with_config(config)
-            .with_runtime_env(Arc::clone(&self.0.runtime))
+            .with_runtime_env(Arc::clone(&self.shared.runtime))
             .with_default_features()
             .with_query_planner(Arc::new(LakePlanner::new()))
             .build();
         let ctx = session_context(state);
         moodlake_udfs::register_all(&ctx, models)?;
-        sources::register(&ctx, &self.0.files);
+        sources::register(&ctx, &self.shared.files);
         Ok(ctx.state())
     }
 }

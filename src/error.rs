@@ -48,6 +48,21 @@ pub enum Error {
     /// Another writer was faster; the statement can be tried again.
     #[error("{0}")]
     Conflict(String),
+    /// The caller may not do this; the message says who can allow it.
+    #[error("{0}")]
+    Denied(String),
+    /// Nobody knows who is calling: the message says how to tell.
+    #[error("{0}")]
+    Unauthenticated(String),
+    /// A limit of the server was met; the message names the limit and the setting.
+    #[error("{0}")]
+    Exhausted(String),
+    /// A statement took longer than it may.
+    #[error("{0}")]
+    TimedOut(String),
+    /// A statement was cancelled by its client or an admin.
+    #[error("{0}")]
+    Cancelled(String),
     /// What a remote server answered.
     #[error("{message}")]
     Remote {
@@ -79,6 +94,11 @@ impl Error {
             }
             Self::Unsupported(_) => Code::Unimplemented,
             Self::Conflict(_) => Code::Aborted,
+            Self::Denied(_) => Code::PermissionDenied,
+            Self::Unauthenticated(_) => Code::Unauthenticated,
+            Self::Exhausted(_) => Code::ResourceExhausted,
+            Self::TimedOut(_) => Code::DeadlineExceeded,
+            Self::Cancelled(_) => Code::Cancelled,
             Self::Remote { code, .. } => *code,
             Self::Arrow(error) => arrow_code(error),
             Self::Lake(_) | Self::Io { .. } | Self::Internal(_) => Code::Internal,

@@ -1,5 +1,6 @@
 //! Moodlake: a mood-aware listening lakehouse. The code map is in `ARCHITECTURE.md`.
 
+pub mod access;
 pub mod cli;
 pub mod client;
 pub mod engine;

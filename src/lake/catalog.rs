@@ -14,7 +14,7 @@ use datafusion::{
     },
     common::{Result as DataFusionResult, internal_err, plan_err},
     datasource::ViewTable,
-    execution::SessionState,
+    execution::{FunctionRegistry, SessionState},
     logical_expr::{DdlStatement, LogicalPlan, TableType},
     sql::parser::Statement,
 };
@@ -27,7 +27,10 @@ use super::{
     target::Target,
     views,
 };
-use crate::error::{Error, Result};
+use crate::{
+    access::{self, Privilege, Rights, Role},
+    error::{Error, Result},
+};
 
 /// A table name may carry the version to read: `plays@v3` (written by the statement room for `VERSION AS OF`).
 const VERSION_MARK: &str = "@v";
@@ -46,6 +49,8 @@ pub struct StatementCatalog {
     /// Models, which the lake does not know, as rows of `system.tables`.
     models: Vec<Object>,
     parse_view: ViewParser,
+    /// What its caller may see.
+    rights: Rights,
     /// What the statement writes to, as everything in it sees it.
     target: OnceLock<Pinned>,
     seen: Mutex<HashMap<String, Arc<dyn TableProvider>>>,
@@ -68,12 +73,14 @@ impl StatementCatalog {
         base: Arc<SessionState>,
         models: Vec<Object>,
         parse_view: ViewParser,
+        rights: Rights,
     ) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             lake,
             base,
             models,
             parse_view,
+            rights,
             target: OnceLock::new(),
             seen: Mutex::default(),
             states: Mutex::default(),
@@ -90,6 +97,10 @@ impl StatementCatalog {
             catalog: self.this.upgrade(),
             is_tolerant: false,
         }));
+        for function in access::functions(self.rights.caller()) {
+            // A function that every session has anew cannot be refused.
+            let _ = state.register_udf(Arc::new(function));
+        }
         state.mark_start_execution();
         state
     }
@@ -147,45 +158,99 @@ impl StatementCatalog {
         table: &str,
     ) -> Result<Option<Arc<dyn TableProvider>>> {
         if schema == "system" && table == system_tables::TABLES {
-            let mut objects = self.lake.objects().await?;
-            objects.extend(self.models.iter().cloned());
-            let batch = system_tables::batch(&objects)?;
-            return Ok(Some(Arc::new(MemTable::try_new(
-                batch.schema(),
-                vec![vec![batch]],
-            )?)));
+            return Ok(Some(self.system_tables().await?));
         }
-        if let Some((table, version)) = split_version(table) {
-            let name = TableName::new(schema, table)?;
-            let Some(snapshot) = self.lake.at_version(&name, version).await? else {
-                return Ok(None);
-            };
-            return Ok(Some(scan::provider(snapshot).await?));
-        }
-        let Ok(name) = TableName::new(schema, table) else {
+        let version = split_version(table);
+        let Ok(name) = TableName::new(schema, version.map_or(table, |(table, _)| table)) else {
             return Ok(None);
         };
-        if let Some(pinned) = self
+        let pinned = self
             .target
             .get()
-            .filter(|pinned| pinned.snapshot.name == name)
-        {
+            .filter(|pinned| pinned.snapshot.name == name);
+        if let (Some(pinned), None) = (pinned, version) {
             self.record(&pinned.snapshot);
-            let provider = scan::provider(Arc::clone(&pinned.snapshot)).await?;
-            return Ok(Some(if pinned.accepts_nulls {
-                scan::accepting_nulls(provider)
-            } else {
-                provider
-            }));
+            return self.pinned_provider(pinned).await.map(Some);
         }
-        if let Some(snapshot) = self.lake.latest(&name).await? {
-            self.record(&snapshot);
-            return Ok(Some(scan::provider(snapshot).await?));
+        let snapshot = match version {
+            Some((_, version)) => self.lake.at_version(&name, version).await?,
+            None => self.lake.latest(&name).await?,
+        };
+        if let Some(snapshot) = snapshot {
+            self.rights.require(Privilege::Select, &name)?;
+            if version.is_none() {
+                self.record(&snapshot);
+            }
+            let table = scan::provider(snapshot).await?;
+            return self.as_seen(table, &name, false).map(Some);
         }
-        match self.lake.view(&name)? {
-            Some(statement) => Ok(Some(self.plan_view(&name, statement).await?)),
-            None => Ok(None),
+        let view = match version {
+            Some(_) => None,
+            None => self.lake.view(&name)?,
+        };
+        let Some(statement) = view else {
+            return Ok(None);
+        };
+        self.rights.require(Privilege::Select, &name)?;
+        let view = self.plan_view(&name, statement).await?;
+        self.as_seen(view, &name, true).map(Some)
+    }
+
+    /// The table that the statement writes to. Its rows are seen by those only who may read them.
+    async fn pinned_provider(&self, pinned: &Pinned) -> Result<Arc<dyn TableProvider>> {
+        let name = &pinned.snapshot.name;
+        let table = scan::provider(Arc::clone(&pinned.snapshot)).await?;
+        let seen = if self.rights.may(Privilege::Select, name) {
+            self.as_seen(table, name, false)?
+        } else {
+            access::unreadable(table, self.rights.require(Privilege::Select, name))
+        };
+        Ok(if pinned.accepts_nulls {
+            scan::accepting_nulls(seen)
+        } else {
+            seen
+        })
+    }
+
+    /// A table under the row policies and masks that bind the caller.
+    fn as_seen(
+        &self,
+        table: Arc<dyn TableProvider>,
+        name: &TableName,
+        is_view: bool,
+    ) -> Result<Arc<dyn TableProvider>> {
+        let restriction = self.rights.restriction(name, &table.schema(), is_view)?;
+        if restriction.is_empty() {
+            return Ok(table);
         }
+        Ok(access::restricted(
+            table,
+            name,
+            &restriction,
+            &self.session(),
+        )?)
+    }
+
+    /// What there is, as far as the caller may read it.
+    async fn system_tables(&self) -> Result<Arc<dyn TableProvider>> {
+        let mut objects = self.lake.objects().await?;
+        objects.extend(self.models.iter().cloned());
+        objects.retain(|object| {
+            TableName::new(&object.schema, &object.name)
+                .is_ok_and(|name| self.rights.may(Privilege::Select, &name))
+        });
+        if self.rights.caller().role == Role::Listener {
+            // Statements may tell of others.
+            for object in &mut objects {
+                object.statement = None;
+                object.reads = None;
+            }
+        }
+        let batch = system_tables::batch(&objects)?;
+        Ok(Arc::new(MemTable::try_new(
+            batch.schema(),
+            vec![vec![batch]],
+        )?))
     }
 
     fn record(&self, snapshot: &Snapshot) {
@@ -212,6 +277,7 @@ impl StatementCatalog {
             base: Arc::clone(&self.base),
             models: self.models.clone(),
             parse_view: self.parse_view,
+            rights: self.rights.clone(),
             target: self.target.clone(),
             seen: Mutex::new(
                 self.seen
@@ -298,10 +364,10 @@ struct Catalog {
 
 impl CatalogProvider for Catalog {
     fn schema_names(&self) -> Vec<String> {
-        self.catalog
-            .lake
-            .schemas()
-            .unwrap_or_else(|_| SCHEMAS.map(str::to_string).to_vec())
+        let schemas = self.catalog.lake.schemas();
+        let mut names = schemas.unwrap_or_else(|_| SCHEMAS.map(str::to_string).to_vec());
+        names.retain(|name| self.catalog.rights.may_see_schema(name));
+        names
     }
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
@@ -362,6 +428,11 @@ impl SchemaProvider for LakeSchema {
         if self.name == "system" {
             names.push(system_tables::TABLES.to_string());
         }
+        let may_read = |table: &String| {
+            TableName::new(&self.name, table)
+                .is_ok_and(|name| self.catalog.rights.may(Privilege::Select, &name))
+        };
+        names.retain(may_read);
         names
     }
 

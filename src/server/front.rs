@@ -11,19 +11,39 @@ use arrow_flight::{
 use futures::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{service::Calls, switchboard::Switchboard};
+use super::{
+    service::{Calls, Credentials, Entrance},
+    switchboard::Switchboard,
+};
 use crate::error::Error;
 
-/// The gRPC service: everything goes to the [`Switchboard`], but `GetSchema`, which arrow-flight refuses.
-pub(crate) struct Front {
-    calls: Arc<dyn Calls>,
-    switchboard: Switchboard,
-}
+/// The gRPC service: asks who is calling, then hands everything to that caller's [`Switchboard`], but `GetSchema`, which
+/// arrow-flight refuses.
+pub(crate) struct Front(pub(super) Arc<dyn Entrance>);
 
 impl Front {
-    pub(super) fn new(calls: Arc<dyn Calls>) -> Self {
-        let switchboard = Switchboard(Arc::clone(&calls));
-        Self { calls, switchboard }
+    /// The calls of whoever sent this request, and the request.
+    async fn calls<T>(&self, request: Request<T>) -> Result<(Arc<dyn Calls>, Request<T>), Status> {
+        let (metadata, extensions, message) = request.into_parts();
+        let credentials = Credentials {
+            metadata,
+            extensions,
+        };
+        let calls = self.0.enter(&credentials).await?;
+        let Credentials {
+            metadata,
+            extensions,
+        } = credentials;
+        Ok((calls, Request::from_parts(metadata, extensions, message)))
+    }
+
+    /// As [`Front::calls`], behind arrow-flight's dispatch.
+    async fn switchboard<T>(
+        &self,
+        request: Request<T>,
+    ) -> Result<(Switchboard, Request<T>), Status> {
+        let (calls, request) = self.calls(request).await?;
+        Ok((Switchboard(calls), request))
     }
 }
 
@@ -41,7 +61,8 @@ impl FlightService for Front {
     type DoExchangeStream = Replies<FlightData>;
 
     async fn get_schema(&self, request: Request<FlightDescriptor>) -> Answer<SchemaResult> {
-        let schema = self.calls.schema_of(request.into_inner().cmd).await?;
+        let (calls, request) = self.calls(request).await?;
+        let schema = calls.schema_of(request.into_inner().cmd).await?;
         let options = IpcWriteOptions::default();
         let result = SchemaAsIpc::new(&schema, &options).try_into();
         Ok(Response::new(result.map_err(Error::from)?))
@@ -51,13 +72,16 @@ impl FlightService for Front {
         &self,
         request: Request<Streaming<HandshakeRequest>>,
     ) -> Answer<Self::HandshakeStream> {
-        self.switchboard.handshake(request).await
+        let (switchboard, request) = self.switchboard(request).await?;
+        switchboard.handshake(request).await
     }
     async fn list_flights(&self, request: Request<Criteria>) -> Answer<Self::ListFlightsStream> {
-        self.switchboard.list_flights(request).await
+        let (switchboard, request) = self.switchboard(request).await?;
+        switchboard.list_flights(request).await
     }
     async fn get_flight_info(&self, request: Request<FlightDescriptor>) -> Answer<FlightInfo> {
-        self.switchboard.get_flight_info(request).await
+        let (switchboard, request) = self.switchboard(request).await?;
+        switchboard.get_flight_info(request).await
     }
     async fn poll_flight_info(&self, _: Request<FlightDescriptor>) -> Answer<PollInfo> {
         Err(Status::unimplemented(
@@ -65,21 +89,26 @@ impl FlightService for Front {
         ))
     }
     async fn do_get(&self, request: Request<Ticket>) -> Answer<Self::DoGetStream> {
-        self.switchboard.do_get(request).await
+        let (switchboard, request) = self.switchboard(request).await?;
+        switchboard.do_get(request).await
     }
     async fn do_put(&self, request: Request<Streaming<FlightData>>) -> Answer<Self::DoPutStream> {
-        self.switchboard.do_put(request).await
+        let (switchboard, request) = self.switchboard(request).await?;
+        switchboard.do_put(request).await
     }
     async fn do_action(&self, request: Request<Action>) -> Answer<Self::DoActionStream> {
-        self.switchboard.do_action(request).await
+        let (switchboard, request) = self.switchboard(request).await?;
+        switchboard.do_action(request).await
     }
     async fn list_actions(&self, request: Request<Empty>) -> Answer<Self::ListActionsStream> {
-        self.switchboard.list_actions(request).await
+        let (switchboard, request) = self.switchboard(request).await?;
+        switchboard.list_actions(request).await
     }
     async fn do_exchange(
         &self,
         request: Request<Streaming<FlightData>>,
     ) -> Answer<Self::DoExchangeStream> {
-        self.switchboard.do_exchange(request).await
+        let (switchboard, request) = self.switchboard(request).await?;
+        switchboard.do_exchange(request).await
     }
 }

@@ -73,7 +73,7 @@ pub async fn serve(
 ) -> Result<()> {
     let address = listener.local_addr().map_err(Error::io("listener"))?;
     refuse_remote(&address)?;
-    let front = Front::new(service::calls(engine)?);
+    let front = Front(service::entrance(engine)?);
     let flight = FlightServiceServer::new(front).max_decoding_message_size(wire::MAX_MESSAGE_BYTES);
     Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))

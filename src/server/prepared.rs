@@ -63,7 +63,7 @@ impl Service {
         })?;
         let dataset_schema = wire::schema_bytes(&schema::of_rows(&prepared))?;
         let parameter_schema = wire::schema_bytes(&wire::result_schema(&prepared.parameters))?;
-        let handle = self.prepared.insert(PreparedStatement {
+        let handle = self.shared.prepared.insert(PreparedStatement {
             sql: command.query,
             prepared,
             bound: Mutex::default(),
@@ -139,7 +139,7 @@ impl Service {
         &self,
         handle: &[u8],
     ) -> Result<std::sync::Arc<PreparedStatement>> {
-        self.prepared.get(handle).ok_or_else(|| {
+        self.shared.prepared.get(handle).ok_or_else(|| {
             Error::NotFound(
                 "this prepared statement was closed or has expired: prepare it again".into(),
             )

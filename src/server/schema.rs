@@ -31,8 +31,8 @@ pub(crate) async fn of(service: &Service, command: &[u8]) -> Result<SchemaRef> {
         Command::CommandGetDbSchemas(command) => command.into_builder().schema(),
         Command::CommandGetTables(command) => command.into_builder().schema(),
         Command::CommandGetTableTypes(command) => command.into_builder().schema(),
-        Command::CommandGetSqlInfo(_) => service.sql_info.schema(),
-        Command::CommandGetXdbcTypeInfo(_) => service.xdbc_types.schema(),
+        Command::CommandGetSqlInfo(_) => service.shared.sql_info.schema(),
+        Command::CommandGetXdbcTypeInfo(_) => service.shared.xdbc_types.schema(),
         Command::CommandGetPrimaryKeys(_) => keys::primary_schema(),
         Command::CommandGetExportedKeys(_)
         | Command::CommandGetImportedKeys(_)

@@ -15,12 +15,14 @@ use arrow_flight::{
     },
 };
 use bytes::Bytes;
-use futures::{FutureExt, future::BoxFuture};
-use tonic::Response;
+use futures::{
+    FutureExt,
+    future::{self, BoxFuture},
+};
+use tonic::{Extensions, Response, metadata::MetadataMap};
 
 use super::{
-    handles::Handles, prepared::PreparedStatement, schema, sql_info, statement::Answer,
-    substrait::Substrait, wire, xdbc,
+    handles::Handles, prepared::PreparedStatement, schema, sql_info, statement::Answer, wire, xdbc,
 };
 use crate::{engine::Engine, error::Result};
 
@@ -31,30 +33,62 @@ const MAX_ANSWERS: usize = 256;
 const PREPARED_TIME_TO_LIVE: Duration = Duration::from_hours(8);
 const MAX_PREPARED: usize = 4096;
 
-/// One engine and what its clients hold of it.
-pub(crate) struct Service {
-    pub(super) engine: Engine,
+/// One lake, and what is kept for its clients between two calls.
+pub(crate) struct Shared {
+    engine: Engine,
     pub(super) answers: Handles<Answer>,
     pub(super) prepared: Handles<PreparedStatement>,
     pub(super) sql_info: SqlInfoData,
     pub(super) xdbc_types: XdbcTypeInfoData,
-    pub(super) substrait: Substrait,
 }
 
-impl Service {
-    /// The service over an engine.
+/// One caller's view of the server, made anew for every call.
+pub(crate) struct Service {
+    /// The lake as the caller sees it.
+    pub(super) engine: Engine,
+    pub(super) shared: Arc<Shared>,
+}
+
+impl Shared {
+    /// What clients of `engine` share.
     ///
     /// # Errors
     /// [`Error::Arrow`](crate::error::Error::Arrow) never in practice: the fixed answers are built here.
-    pub(crate) fn new(engine: Engine) -> Result<Self> {
+    fn new(engine: Engine) -> Result<Self> {
         Ok(Self {
             answers: Handles::new(MAX_ANSWERS, ANSWER_TIME_TO_LIVE),
             prepared: Handles::new(MAX_PREPARED, PREPARED_TIME_TO_LIVE),
             sql_info: sql_info::data(&engine.session_state()?).map_err(wire::flight_error)?,
             xdbc_types: xdbc::data().map_err(wire::flight_error)?,
-            substrait: Substrait::new(&engine),
             engine,
         })
+    }
+}
+
+/// The way in: who is calling, and what they may then call.
+pub(super) trait Entrance: Send + Sync {
+    /// The calls of whoever sent this request.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`](crate::error::Error::Unauthenticated) when the request does not say, or wrongly.
+    fn enter<'a>(&'a self, request: &'a Credentials) -> Reply<'a, Arc<dyn Calls>>;
+}
+
+/// What a request says of its caller.
+pub(super) struct Credentials {
+    /// Its headers.
+    pub(super) metadata: MetadataMap,
+    /// What the transport knows: addresses and certificates.
+    pub(super) extensions: Extensions,
+}
+
+impl Entrance for Arc<Shared> {
+    fn enter<'a>(&'a self, _request: &'a Credentials) -> Reply<'a, Arc<dyn Calls>> {
+        let service = Service {
+            engine: self.engine.clone(),
+            shared: Self::clone(self),
+        };
+        future::ready(Ok(Arc::new(service) as Arc<dyn Calls>)).boxed()
     }
 }
 
@@ -109,10 +143,10 @@ pub(super) type Reply<'a, T> = BoxFuture<'a, Result<T>>;
 
 impl Calls for Service {
     fn sql_info(&self) -> &SqlInfoData {
-        &self.sql_info
+        &self.shared.sql_info
     }
     fn xdbc_types(&self) -> &XdbcTypeInfoData {
-        &self.xdbc_types
+        &self.shared.xdbc_types
     }
     fn schema_of(&self, command: Bytes) -> Reply<'_, SchemaRef> {
         async move { schema::of(self, &command).await }.boxed()
@@ -147,7 +181,7 @@ impl Calls for Service {
         self.prepare(command).boxed()
     }
     fn close_prepared(&self, handle: &[u8]) {
-        self.prepared.remove(handle);
+        self.shared.prepared.remove(handle);
     }
     fn bind(
         &self,
@@ -178,7 +212,7 @@ impl Calls for Service {
     }
 }
 
-/// A service behind its trait.
-pub(super) fn calls(engine: Engine) -> Result<Arc<dyn Calls>> {
-    Ok(Arc::new(Service::new(engine)?))
+/// The entrance to a lake.
+pub(super) fn entrance(engine: Engine) -> Result<Arc<dyn Entrance>> {
+    Ok(Arc::new(Arc::new(Shared::new(engine)?)))
 }

@@ -73,13 +73,13 @@ impl Service {
 
     /// `DoGet` for a ticket.
     pub(super) async fn fetch(&self, handle: &[u8]) -> Result<Response<wire::FlightStream>> {
-        let answer = self.answers.get(handle).ok_or_else(|| {
+        let answer = self.shared.answers.get(handle).ok_or_else(|| {
             Error::NotFound("this result has expired or never was: run the statement again".into())
         })?;
         let rows = match &answer.source {
             Source::Plans(plans) => run_plans(Arc::clone(plans), &answer.schema).await?,
             Source::Done => no_rows(&answer.schema),
-            Source::Substrait(ticket) => self.substrait.rows(ticket.clone()).await?,
+            Source::Substrait(ticket) => self.substrait_rows(ticket.clone()).await?,
         };
         let rows = wire::conforming(rows, &answer.schema);
         Ok(Response::new(wire::encode(rows)))
@@ -116,7 +116,7 @@ impl Service {
     ) -> Result<Response<FlightInfo>> {
         let info = FlightInfo::new().try_with_schema(&answer.schema)?;
         let ticket = TicketStatementQuery {
-            statement_handle: self.answers.insert(answer),
+            statement_handle: self.shared.answers.insert(answer),
         };
         let ticket = Ticket::new(Bytes::from(ticket.as_any().encode_to_vec()));
         let info = info

@@ -23,15 +23,9 @@ use super::{
     statement::{Answer, Source, UNCOUNTED},
     wire,
 };
-use crate::{
-    engine::Engine,
-    error::{Error, Result},
-};
+use crate::error::{Error, Result};
 
-/// The service that understands Substrait.
-pub(crate) struct Substrait(SubstraitService);
-
-/// A fresh session of the engine for each call.
+/// A fresh session of the caller's engine for each call.
 struct Sessions(Box<dyn Fn() -> Result<SessionState> + Send + Sync>);
 
 #[tonic::async_trait]
@@ -41,25 +35,23 @@ impl SessionStateProvider for Sessions {
     }
 }
 
-impl Substrait {
-    /// Substrait over the engine's sessions.
-    pub(crate) fn new(engine: &Engine) -> Self {
-        let engine = engine.clone();
-        let sessions = Sessions(Box::new(move || engine.session_state()));
-        Self(SubstraitService::new_with_provider(Box::new(sessions)))
-    }
-
-    /// Runs the plan behind one of its tickets.
-    pub(super) async fn rows(&self, ticket: Ticket) -> Result<SendableRecordBatchStream> {
-        let messages = self.0.do_get(Request::new(ticket)).await;
+impl Service {
+    /// Runs the plan behind one of that service's tickets.
+    pub(super) async fn substrait_rows(&self, ticket: Ticket) -> Result<SendableRecordBatchStream> {
+        let messages = self.substrait().do_get(Request::new(ticket)).await;
         let messages = messages.map_err(|status| refused(&status))?;
         wire::decode(messages.into_inner())
             .await?
             .ok_or_else(|| Error::Internal("a Substrait plan gave no schema".into()))
     }
-}
 
-impl Service {
+    /// The service that understands Substrait, in sessions of the caller's.
+    fn substrait(&self) -> SubstraitService {
+        let engine = self.engine.clone();
+        let sessions = Sessions(Box::new(move || engine.session_state()));
+        SubstraitService::new_with_provider(Box::new(sessions))
+    }
+
     /// `GetFlightInfo` for a Substrait plan.
     pub(super) async fn start_substrait(
         &self,
@@ -68,10 +60,8 @@ impl Service {
     ) -> Result<Response<FlightInfo>> {
         session::refuse_transaction(command.transaction_id.as_ref())?;
         let request = Request::new(descriptor.clone());
-        let planned = self
-            .substrait
-            .0
-            .get_flight_info_substrait_plan(command, request);
+        let substrait = self.substrait();
+        let planned = substrait.get_flight_info_substrait_plan(command, request);
         let planned = planned.await.map_err(|status| refused(&status))?;
         let info = planned.into_inner();
         let schema = Schema::try_from(IpcMessage(info.schema)).map_err(Error::from)?;

@@ -1,0 +1,19 @@
+//! Who may do what: users, roles, grants, row policies and masks, kept in one file beside the lake's tables.
+//!
+//! A statement runs for a [`Caller`] under the [`Rights`] that were in force when it started. What this room cannot
+//! resolve is denied.
+
+mod caller;
+mod current_user;
+mod document;
+mod restricted;
+mod rights;
+mod store;
+
+pub use caller::{Caller, Role};
+pub(crate) use current_user::functions;
+pub use document::{Access, Grant, Mask, Policy, Privilege, Securable, User};
+pub use restricted::Restriction;
+pub(crate) use restricted::{expression, restricted, unreadable};
+pub use rights::Rights;
+pub use store::Store;

@@ -1,0 +1,188 @@
+//! The file `<lake>/.access/access.json`: read again when it changed, written whole, by one process at a time.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
+
+use super::Access;
+use crate::error::{Error, Result};
+
+const FOLDER: &str = ".access";
+const FILE: &str = "access.json";
+
+/// Where the access rules of a lake are kept.
+#[derive(Debug)]
+pub struct Store {
+    folder: PathBuf,
+    known: Mutex<Option<Known>>,
+}
+
+/// What was read last, and what the file looked like then.
+#[derive(Debug)]
+struct Known {
+    stamp: Option<Stamp>,
+    access: Arc<Access>,
+}
+
+/// Every write makes a new file, so that these two tell one from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    modified: Option<SystemTime>,
+    file: u64,
+}
+
+impl Store {
+    /// The rules of the lake in `root`; nothing is read or made yet.
+    #[must_use]
+    pub fn new(root: &Path) -> Self {
+        Self {
+            folder: root.join(FOLDER),
+            known: Mutex::default(),
+        }
+    }
+
+    /// The rules as they are now. A lake without the file has none, and no users.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Input`] when the file is there and cannot be read: then nobody may do anything.
+    pub fn current(&self) -> Result<Arc<Access>> {
+        let stamp = self.stamp()?;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.as_ref().filter(|known| known.stamp == stamp) {
+            return Ok(Arc::clone(&known.access));
+        }
+        let access = Arc::new(self.read()?);
+        *known = Some(Known {
+            stamp,
+            access: Arc::clone(&access),
+        });
+        Ok(access)
+    }
+
+    /// Changes the rules; no other process changes them meanwhile. Nothing is written when `change` refuses.
+    ///
+    /// # Errors
+    /// Those of `change`, and [`Error::Io`] when the file cannot be written.
+    pub fn change<T>(&self, change: impl FnOnce(&mut Access) -> Result<T>) -> Result<T> {
+        private_folder(&self.folder)?;
+        let lock_path = self.folder.join("lock");
+        let lock = File::create(&lock_path).map_err(Error::io(&lock_path))?;
+        lock.lock().map_err(Error::io(&lock_path))?;
+        let mut access = self.read()?;
+        let before = access.clone();
+        let changed = change(&mut access)?;
+        if access != before {
+            self.write(&access)?;
+        }
+        Ok(changed)
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.join(FILE)
+    }
+
+    fn read(&self) -> Result<Access> {
+        let path = self.path();
+        match fs::read_to_string(&path) {
+            Ok(text) => serde_json::from_str(&text)
+                .map_err(|error| Error::Input(format!("{}: {error}", path.display()))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Access::default()),
+            Err(error) => Err(Error::io(path)(error)),
+        }
+    }
+
+    fn write(&self, access: &Access) -> Result<()> {
+        let text = serde_json::to_string_pretty(access)
+            .map_err(|error| Error::Internal(error.to_string()))?;
+        let staged = self.folder.join(format!("{}.staged", uuid::Uuid::now_v7()));
+        let written = private_file(&staged).and_then(|mut file| {
+            file.write_all(text.as_bytes())?;
+            file.sync_all()
+        });
+        written.map_err(Error::io(&staged))?;
+        fs::rename(&staged, self.path()).map_err(Error::io(self.path()))
+    }
+
+    fn stamp(&self) -> Result<Option<Stamp>> {
+        let path = self.path();
+        match fs::metadata(&path) {
+            Ok(metadata) => Ok(Some(Stamp {
+                modified: metadata.modified().ok(),
+                file: file_number(&metadata),
+            })),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io(path)(error)),
+        }
+    }
+}
+
+#[cfg(unix)]
+fn file_number(metadata: &fs::Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(metadata)
+}
+
+#[cfg(not(unix))]
+fn file_number(metadata: &fs::Metadata) -> u64 {
+    metadata.len()
+}
+
+/// A folder that only its owner can look into.
+fn private_folder(folder: &Path) -> Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+        .recursive(true)
+        .create(folder)
+        .map_err(Error::io(folder))
+}
+
+fn private_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::{Role, User};
+
+    #[test]
+    fn a_change_is_seen_by_others_and_a_refused_one_is_not_written() {
+        let lake = tempfile::tempdir().unwrap();
+        let (one, other) = (Store::new(lake.path()), Store::new(lake.path()));
+        assert!(other.current().unwrap().users.is_empty());
+        let ada = User {
+            role: Role::Listener,
+            password: None,
+        };
+        one.change(|access| {
+            access.users.insert("ada".into(), ada);
+            Ok(())
+        })
+        .unwrap();
+        assert!(other.current().unwrap().users.contains_key("ada"));
+        let refused: Result<()> = one.change(|access| {
+            access.users.clear();
+            Err(Error::Input("no".into()))
+        });
+        assert!(refused.is_err());
+        assert!(one.current().unwrap().users.contains_key("ada"));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_no_empty_one() {
+        let lake = tempfile::tempdir().unwrap();
+        let store = Store::new(lake.path());
+        fs::create_dir(lake.path().join(FOLDER)).unwrap();
+        fs::write(lake.path().join(FOLDER).join(FILE), "{").unwrap();
+        assert!(store.current().is_err());
+    }
+}
