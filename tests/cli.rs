@@ -1,9 +1,14 @@
 //! The program from outside: exit codes, help, formats, and what each command leaves behind.
 
+mod cli {
+    mod user;
+}
 mod program;
+#[path = "cli/sql.rs"]
+mod sql;
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Stdio};
 
@@ -13,7 +18,9 @@ use moodlake::client::Client;
 use program::{command, finish, moodlake, rows};
 use tempfile::TempDir;
 
-const COMMANDS: [&str; 6] = ["demo", "generate", "import", "build", "sql", "serve"];
+const COMMANDS: [&str; 7] = [
+    "demo", "generate", "import", "build", "sql", "serve", "user",
+];
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("temporary paths are UTF-8")
@@ -126,73 +133,6 @@ fn a_wrong_call_exits_with_2_and_a_failure_with_1() -> Result<()> {
         "{}",
         run.stderr
     );
-    Ok(())
-}
-
-#[test]
-fn csv_is_plain_and_alone_on_standard_output() -> Result<()> {
-    let dir = tempfile::tempdir()?;
-    let sql = "select true as yes, cast('2026-03-01T07:58:12Z' as timestamp with time zone) as at, \
-               'a \"quoted\", text' as t, cast(null as bigint) as n, 0.5 as f";
-    let run = moodlake(&["sql", sql, "--dir", text(dir.path()), "--format", "csv"])?.ok()?;
-    assert_eq!(
-        run.stdout,
-        "yes,at,t,n,f\ntrue,2026-03-01T07:58:12Z,\"a \"\"quoted\"\", text\",,0.5\n"
-    );
-    Ok(())
-}
-
-#[test]
-fn several_statements_run_in_order_and_the_last_query_is_printed() -> Result<()> {
-    let dir = tempfile::tempdir()?;
-    let script = dir.path().join("script.sql");
-    fs::write(
-        &script,
-        "create table gold.numbers as select 1 as x;\n\
-         -- a semicolon; in a comment\n\
-         insert into gold.numbers values (2);\n\
-         select 'not this' as x;\n\
-         select x from gold.numbers order by x;\n",
-    )?;
-    let lake = dir.path().join("lake");
-    fs::create_dir(&lake)?;
-    let arguments = [
-        "--file",
-        text(&script),
-        "--dir",
-        text(&lake),
-        "--format",
-        "csv",
-    ];
-    let run = moodlake(&[&["sql"], &arguments[..]].concat())?.ok()?;
-    assert_eq!(run.stdout, "x\n1\n2\n");
-    assert!(run.stderr.contains("1 row changed"), "{}", run.stderr);
-    let again = moodlake(&[&["sql"], &arguments[..]].concat())?;
-    assert!(
-        again.stderr.contains("script.sql, statement 1, line 1: "),
-        "{}",
-        again.stderr
-    );
-    Ok(())
-}
-
-#[test]
-fn statements_come_from_standard_input_too() -> Result<()> {
-    let dir = tempfile::tempdir()?;
-    let arguments = ["sql", "--format", "json", "--dir", text(dir.path())];
-    let mut child = command(&arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    child
-        .stdin
-        .take()
-        .context("no standard input")?
-        .write_all(b"select 1 as one, null as none")?;
-    let output = child.wait_with_output()?;
-    let value: serde_json::Value = serde_json::from_slice(&output.stdout)?;
-    assert_eq!(value, serde_json::json!([{"one": 1, "none": null}]));
     Ok(())
 }
 

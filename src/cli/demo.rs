@@ -16,7 +16,7 @@ use crate::wording::counted;
 
 use super::insights::{self, Listener};
 use super::progress::Progress;
-use super::serve::{LISTEN, listen};
+use super::serve::{GRACE, LISTEN, listen};
 use super::target::{Folder, open};
 use super::{Verdict, output};
 
@@ -99,7 +99,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<Verdict> {
     }
     let told = tell(&client, &dir, &report.users(), arguments.is_generated()).await?;
     if let Some(listener) = listener {
-        listen(listener, engine).await?;
+        listen(listener, engine, server::Settings::default(), GRACE).await?;
     }
     Ok(if report.is_whole() {
         told

@@ -10,7 +10,7 @@ use crate::sources::import::{Options, UserNames, import, time_zone, user_name};
 use crate::wording::counted;
 
 use super::progress::Progress;
-use super::target::Target;
+use super::target::Place;
 use super::{Verdict, output};
 
 const EXAMPLES: &str = "\
@@ -40,7 +40,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "TZ", value_parser = time_zone)]
     timezone: Option<String>,
     #[command(flatten)]
-    target: Target,
+    target: Place,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

@@ -76,7 +76,8 @@ impl Progress {
         }
     }
 
-    fn show(self, line: &str) {
+    /// Writes the line that changes, where there is one.
+    pub(super) fn show(self, line: &str) {
         if self.in_place {
             write(&format!("{CLEAR_LINE}{line}"));
         }

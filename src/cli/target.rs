@@ -5,22 +5,40 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::client::{Client, endpoint};
+use crate::client::{Address, Client, Credentials, Login};
 use crate::engine::{Engine, FileAccess, Settings};
 use crate::error::{Error, Result};
 use crate::lake::SCHEMAS;
+use crate::server::tls;
+
+use super::password;
 
 const VARIABLE: &str = "MOODLAKE_DIR";
 const DEFAULT: &str = "./lake";
+const TOKEN: &str = "MOODLAKE_TOKEN";
 
-/// `--dir` or `--server`.
+/// `--dir`, or `--server` and who connects.
 #[derive(Debug, Args)]
 pub(super) struct Target {
     #[command(flatten)]
+    place: Place,
+    /// The user of the server; the password comes from $MOODLAKE_PASSWORD, or is asked for
+    #[arg(long, value_name = "NAME", requires = "server")]
+    user: Option<String>,
+}
+
+/// `--dir` or `--server`, for commands whose `--user` is somebody else: who connects is in the address.
+#[derive(Debug, Args)]
+pub(super) struct Place {
+    #[command(flatten)]
     folder: Folder,
-    /// A running server instead of a folder, such as `grpc://127.0.0.1:50051`
+    /// A running server instead of a folder, such as `grpc://127.0.0.1:50051` or `grpc+tls://ada@example.org:50051`;
+    /// $MOODLAKE_TOKEN, or the user's $MOODLAKE_PASSWORD, says who connects
     #[arg(long, value_name = "URL", value_parser = server_url, conflicts_with = "dir")]
     server: Option<String>,
+    /// The certificate (PEM) of whoever signed the server's [default: those that the system trusts]
+    #[arg(long, value_name = "FILE", requires = "server")]
+    ca: Option<PathBuf>,
 }
 
 /// `--dir`.
@@ -33,34 +51,63 @@ pub(super) struct Folder {
 }
 
 impl Target {
+    /// The lake, which has to be there: what is mistyped must not become a second one.
+    pub(super) async fn connect_existing(&self) -> Result<Client> {
+        let dir = self.place.folder.path();
+        if self.place.server.is_none() && !is_lake(&dir) {
+            return Err(Error::NotFound(format!(
+                "{}: there is no lake here; `moodlake import` or `moodlake demo` makes one",
+                dir.display()
+            )));
+        }
+        self.place.connect_as(self.user.as_deref()).await
+    }
+}
+
+impl Place {
     /// The lake, which is made if it is not there.
     pub(super) async fn connect(&self) -> Result<Client> {
+        self.connect_as(None).await
+    }
+
+    async fn connect_as(&self, user: Option<&str>) -> Result<Client> {
         match &self.server {
-            Some(url) => Client::connect(url).await,
+            Some(url) => Client::connect_as(url, &self.login(url, user)?).await,
             None => Ok(Client::Local(
                 open(&self.folder.path(), FileAccess::Anywhere).await?,
             )),
         }
     }
 
-    /// The lake, which has to be there: what is mistyped must not become a second one.
-    pub(super) async fn connect_existing(&self) -> Result<Client> {
-        let dir = self.folder.path();
-        if self.server.is_none() && !is_lake(&dir) {
-            return Err(Error::NotFound(format!(
-                "{}: there is no lake here; `moodlake import` or `moodlake demo` makes one",
-                dir.display()
-            )));
-        }
-        self.connect().await
+    /// Who connects: the user who is named, with a password; else whoever has the token.
+    fn login(&self, url: &str, user: Option<&str>) -> Result<Login> {
+        let address: Address = url.parse()?;
+        let credentials = match user.map(ToString::to_string).or(address.user) {
+            Some(user) => Credentials::Password {
+                password: password::known_or_asked(&user)?,
+                user,
+            },
+            None => password::secret(TOKEN).map_or(Credentials::None, Credentials::Token),
+        };
+        let authority = self.ca.as_ref().map(|path| tls::pem(path, "CERTIFICATE"));
+        Ok(Login {
+            credentials,
+            authority: authority.transpose()?,
+        })
     }
 }
 
 /// As arguments of a further command on the same lake.
-impl fmt::Display for Target {
+impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.server, &self.folder.dir) {
-            (Some(url), _) => write!(f, " --server {url}"),
+            (Some(url), _) => {
+                write!(f, " --server {url}")?;
+                match &self.ca {
+                    Some(ca) => write!(f, " --ca {}", ca.display()),
+                    None => Ok(()),
+                }
+            }
             (None, Some(dir)) => write!(f, " --dir {}", dir.display()),
             (None, None) => Ok(()),
         }
@@ -74,7 +121,7 @@ fn is_lake(dir: &Path) -> bool {
 }
 
 fn server_url(text: &str) -> Result<String> {
-    endpoint(text).map(|_| text.to_string())
+    text.parse::<Address>().map(|_| text.to_string())
 }
 
 impl Folder {

@@ -1,0 +1,239 @@
+//! A table in a frame. Its columns are as wide as the first rows need; later cells are folded into
+//! them, so that a result of any length is printed as it comes.
+
+use std::io::Write;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Schema, SchemaRef};
+
+use crate::cli::terminal::{display_width, fold};
+use crate::error::{Error, Result};
+
+use super::cells::{is_number, shorten_statements, texts, visible};
+use super::{OUT, Rows};
+
+/// Rows that are read before columns get their widths.
+const HEAD_ROWS: usize = 10_000;
+/// Narrower columns cannot be read: a table of very many is wider than the terminal.
+const NARROWEST: usize = 8;
+
+/// Rows between lines of `-`, `+` and `|`.
+pub(super) struct TableRows<W: Write> {
+    out: W,
+    schema: SchemaRef,
+    /// The columns of the terminal, if one shows it.
+    width: Option<usize>,
+    head: Vec<Vec<Vec<String>>>,
+    head_rows: usize,
+    columns: Option<Vec<Column>>,
+}
+
+struct Column {
+    width: usize,
+    is_right: bool,
+}
+
+impl<W: Write> TableRows<W> {
+    pub(super) fn new(out: W, schema: SchemaRef, width: Option<usize>) -> Self {
+        Self {
+            out,
+            schema,
+            width,
+            head: Vec::new(),
+            head_rows: 0,
+            columns: None,
+        }
+    }
+
+    /// Writes the header and what was held back.
+    fn begin(&mut self) -> Result<()> {
+        let columns = columns(&self.schema, &self.head, self.width);
+        let names = self.schema.fields().iter();
+        let names: Vec<Vec<String>> = names
+            .map(|field| vec![visible(field.name().clone())])
+            .collect();
+        let line = rule(&columns);
+        let mut text = format!("{line}{}{line}", rows(&columns, &names));
+        for texts in self.head.drain(..) {
+            text.push_str(&rows(&columns, &texts));
+        }
+        self.columns = Some(columns);
+        self.print(&text)
+    }
+
+    fn print(&mut self, text: &str) -> Result<()> {
+        self.out.write_all(text.as_bytes()).map_err(Error::io(OUT))
+    }
+}
+
+impl<W: Write> Rows for TableRows<W> {
+    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let mut texts = texts(batch)?;
+        if self.width.is_some() {
+            shorten_statements(&self.schema, &mut texts);
+        }
+        if let Some(columns) = &self.columns {
+            let text = rows(columns, &texts);
+            return self.print(&text);
+        }
+        self.head.push(texts);
+        self.head_rows += batch.num_rows();
+        if self.head_rows >= HEAD_ROWS {
+            self.begin()?;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<()> {
+        if self.columns.is_none() {
+            self.begin()?;
+        }
+        let end = self.columns.as_deref().map_or_else(String::new, rule);
+        self.print(&end)?;
+        self.out.flush().map_err(Error::io(OUT))
+    }
+}
+
+fn columns(schema: &Schema, head: &[Vec<Vec<String>>], width: Option<usize>) -> Vec<Column> {
+    let widest = |text: &String| text.lines().map(display_width).max().unwrap_or(0);
+    let needed: Vec<usize> = (schema.fields().iter().enumerate())
+        .map(|(at, field)| {
+            let cells = head.iter().flat_map(|texts| &texts[at]).map(widest).max();
+            cells.unwrap_or(0).max(display_width(field.name()))
+        })
+        .collect();
+    let limit = width.map_or(usize::MAX, |width| widest_column(&needed, width));
+    (schema.fields().iter().zip(needed))
+        .map(|(field, needed)| Column {
+            width: needed.min(limit).max(1),
+            is_right: is_number(field.data_type()),
+        })
+        .collect()
+}
+
+/// How wide a column may be for all of them, with their frames, to fit into `width`.
+fn widest_column(widths: &[usize], width: usize) -> usize {
+    let room = width.saturating_sub(3 * widths.len() + 1);
+    let (mut narrow, mut left) = (widths.to_vec(), room);
+    narrow.sort_unstable();
+    for (index, width) in narrow.iter().enumerate() {
+        let share = left / (narrow.len() - index);
+        if *width > share {
+            return share.max(NARROWEST);
+        }
+        left -= width;
+    }
+    usize::MAX
+}
+
+fn rule(columns: &[Column]) -> String {
+    let mut line = String::from("+");
+    for column in columns {
+        line.push_str(&"-".repeat(column.width + 2));
+        line.push('+');
+    }
+    line.push('\n');
+    line
+}
+
+/// The rows of the columns' texts.
+fn rows(columns: &[Column], texts: &[Vec<String>]) -> String {
+    let mut out = String::new();
+    for row in 0..texts.first().map_or(0, Vec::len) {
+        let cells: Vec<Vec<String>> = (columns.iter().zip(texts))
+            .map(|(column, texts)| fold(&texts[row], column.width))
+            .collect();
+        let height = cells.iter().map(Vec::len).max().unwrap_or(0).max(1);
+        for line in 0..height {
+            out.push('|');
+            for (column, cell) in columns.iter().zip(&cells) {
+                let text = cell.get(line).map_or("", String::as_str);
+                push_cell(&mut out, text, column);
+            }
+            out.push('\n');
+        }
+    }
+    out
+}
+
+fn push_cell(out: &mut String, text: &str, column: &Column) {
+    let gap = " ".repeat(column.width.saturating_sub(display_width(text)));
+    let (before, after) = if column.is_right {
+        (gap.as_str(), "")
+    } else {
+        ("", gap.as_str())
+    };
+    for part in [" ", before, text, after, " |"] {
+        out.push_str(part);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Int64Array, StringArray};
+
+    use super::*;
+
+    fn printed(batches: &[RecordBatch], width: Option<usize>) -> String {
+        let mut out = Vec::new();
+        let mut table = TableRows::new(&mut out, batches[0].schema(), width);
+        for batch in batches {
+            table.write(batch).unwrap();
+        }
+        table.finish().unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    fn strings(name: &str, values: Vec<&str>) -> RecordBatch {
+        let values: ArrayRef = Arc::new(StringArray::from(values));
+        RecordBatch::try_from_iter([(name, values)]).unwrap()
+    }
+
+    #[test]
+    fn numbers_are_at_the_right_and_wide_letters_count_twice() {
+        let texts: ArrayRef = Arc::new(StringArray::from(vec!["ab", "音楽", ""]));
+        let numbers: ArrayRef = Arc::new(Int64Array::from(vec![Some(7), Some(100), None]));
+        let batch = RecordBatch::try_from_iter([("t", texts), ("n", numbers)]).unwrap();
+        assert_eq!(
+            printed(&[batch], None),
+            "+------+-----+\n\
+             | t    |   n |\n\
+             +------+-----+\n\
+             | ab   |   7 |\n\
+             | 音楽 | 100 |\n\
+             |      |     |\n\
+             +------+-----+\n"
+        );
+    }
+
+    #[test]
+    fn a_table_fits_its_terminal() {
+        let long = "word ".repeat(40);
+        let texts: ArrayRef = Arc::new(StringArray::from(vec!["short", &long]));
+        let statements: ArrayRef =
+            Arc::new(StringArray::from(vec!["create table a\nas select 1"; 2]));
+        let columns = [("text", texts), ("statement", statements)];
+        let table = printed(&[RecordBatch::try_from_iter(columns).unwrap()], Some(60));
+        assert!(table.lines().all(|line| line.len() <= 62), "{table}");
+        assert_eq!(table.matches("word").count(), 40);
+        assert!(table.contains("create table a …") && !table.contains("select"));
+        assert_eq!(widest_column(&[3, 10], 80), usize::MAX);
+    }
+
+    #[test]
+    fn rows_after_the_first_are_folded_into_their_columns() {
+        let head = strings("t", vec!["ab"; HEAD_ROWS]);
+        let table = printed(&[head, strings("t", vec!["abcde"])], None);
+        assert!(table.ends_with("| ab |\n| ab |\n| cd |\n| e  |\n+----+\n"));
+    }
+
+    #[test]
+    fn no_rows_are_a_header() {
+        assert_eq!(
+            printed(&[strings("t", vec![])], Some(80)),
+            "+---+\n| t |\n+---+\n+---+\n"
+        );
+    }
+}
