@@ -17,14 +17,17 @@ use crate::wording::plain;
 mod build;
 mod demo;
 mod generate;
+mod healthcheck;
 mod import;
 mod insights;
 mod output;
+mod password;
 mod progress;
 mod serve;
 mod sql;
 mod target;
 mod terminal;
+mod user;
 
 /// Planning deep queries recurses; the default of 2 MiB is too little for unoptimised builds.
 const STACK_BYTES: usize = 16 << 20;
@@ -62,6 +65,10 @@ enum Command {
     Sql(sql::Arguments),
     /// Serve the lake over Flight SQL
     Serve(serve::Arguments),
+    /// Ask whether a server takes statements; the exit code tells
+    Healthcheck(healthcheck::Arguments),
+    /// Say who may connect to a server of this lake, and as what
+    User(user::Arguments),
 }
 
 /// How a command ended.
@@ -110,6 +117,8 @@ async fn run(command: Command) -> Result<Verdict> {
         Command::Build(arguments) => build::run(arguments).await,
         Command::Sql(arguments) => sql::run(arguments).await,
         Command::Serve(arguments) => serve::run(arguments).await,
+        Command::Healthcheck(arguments) => healthcheck::run(arguments).await,
+        Command::User(arguments) => user::run(arguments).await,
     }
 }
 

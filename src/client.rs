@@ -41,6 +41,14 @@ use crate::{
     statement::{IngestMode, Outcome},
 };
 
+mod address;
+mod health;
+mod login;
+
+pub(crate) use address::Address;
+pub use health::check_health;
+pub use login::{Credentials, Login};
+
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 /// HTTP/2 windows that let a large result flow without waiting for each frame.
@@ -61,12 +69,30 @@ pub enum Client {
 }
 
 impl Client {
-    /// A connection to the server at `grpc://host:port`, `http://host:port` or `host:port`.
+    /// A connection to the server at `grpc://host:port`, `http://host:port` or `host:port`, or with TLS at
+    /// `grpc+tls://host:port`, without saying who connects.
     ///
     /// # Errors
     /// [`Error::Input`] for what is no such address, [`Error::Remote`] when nobody answers there.
     pub async fn connect(url: &str) -> Result<Self> {
-        RemoteClient::connect(url).await.map(Self::Remote)
+        Self::connect_as(url, &Login::default()).await
+    }
+
+    /// As [`Client::connect`], saying who connects.
+    ///
+    /// # Errors
+    /// As [`Client::connect`], and [`Error::Remote`] when the server does not let them in.
+    pub async fn connect_as(url: &str, login: &Login) -> Result<Self> {
+        RemoteClient::connect(url, login).await.map(Self::Remote)
+    }
+
+    /// The lake's folder, or the server's address.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::Local(engine) => engine.lake().root().display().to_string(),
+            Self::Remote(remote) => remote.url.clone(),
+        }
     }
 
     /// Runs a statement, a query or an update.
@@ -187,21 +213,26 @@ pub struct RemoteClient {
 }
 
 impl RemoteClient {
-    async fn connect(url: &str) -> Result<Self> {
-        let channel = endpoint(url)?
-            .connect()
-            .await
-            .map_err(|error| Error::Remote {
-                code: Code::Unavailable,
-                message: format!(
-                    "cannot connect to {url}: {}; is `moodlake serve` running there?",
-                    root_cause(&error)
-                ),
-            })?;
-        let flight =
+    async fn connect(url: &str, login: &Login) -> Result<Self> {
+        let address: Address = url.parse()?;
+        let endpoint = endpoint(&address, login.authority.as_deref())?;
+        let channel = endpoint.connect().await.map_err(|error| Error::Remote {
+            code: Code::Unavailable,
+            message: format!(
+                "cannot connect to {url}: {}; {}",
+                root_cause(&error),
+                address.remedy()
+            ),
+        })?;
+        let mut flight =
             FlightServiceClient::new(channel).max_decoding_message_size(wire::MAX_MESSAGE_BYTES);
+        let token = login.token(&mut flight).await?;
+        let mut flight = FlightSqlServiceClient::new_from_inner(flight);
+        if let Some(token) = token {
+            flight.set_token(token);
+        }
         Ok(Self {
-            flight: FlightSqlServiceClient::new_from_inner(flight),
+            flight,
             url: url.to_string(),
         })
     }
@@ -279,21 +310,9 @@ impl RemoteClient {
     }
 }
 
-/// The address in `url`, if it is one.
-pub(crate) fn endpoint(url: &str) -> Result<Endpoint> {
-    let authority = ["grpc://", "grpc+tcp://", "http://"]
-        .iter()
-        .find_map(|scheme| url.strip_prefix(scheme))
-        .unwrap_or(url)
-        .trim_end_matches('/');
-    let endpoint = (!authority.contains("://") && authority.contains(':'))
-        .then(|| Endpoint::from_shared(format!("http://{authority}")).ok())
-        .flatten()
-        .ok_or_else(|| {
-            Error::Input(format!(
-                "'{url}' is no server address, expected grpc://host:port"
-            ))
-        })?;
+/// How the server at `address` is spoken to, whose certificate is signed by `authority` or by one the system trusts.
+fn endpoint(address: &Address, authority: Option<&[u8]>) -> Result<Endpoint> {
+    let endpoint = login::secured(address.endpoint()?, address, authority)?;
     Ok(endpoint
         .connect_timeout(CONNECT_TIMEOUT)
         .tcp_nodelay(true)
@@ -377,25 +396,6 @@ fn root_cause(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_server_has_several_spellings() {
-        for url in [
-            "grpc://127.0.0.1:50051",
-            "http://127.0.0.1:50051/",
-            "127.0.0.1:50051",
-        ] {
-            let endpoint = endpoint(url).unwrap();
-            assert_eq!(endpoint.uri().authority().unwrap(), "127.0.0.1:50051");
-        }
-        for url in ["", "ftp://127.0.0.1:21", "localhost", "grpc://a b:1"] {
-            let message = endpoint(url).unwrap_err().to_string();
-            assert!(
-                message.contains("expected grpc://host:port"),
-                "{url}: {message}"
-            );
-        }
-    }
 
     #[tokio::test]
     async fn nobody_there_is_said_plainly() {

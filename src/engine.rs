@@ -3,6 +3,10 @@
 //! A statement gets a session of its own (a `Scope`): its view of the catalogue, the functions bound to the models that
 //! exist now. What is done with statements is in `statement/`.
 
+pub(crate) mod memory;
+mod runtime;
+mod stoppable;
+
 use std::{
     fmt,
     path::PathBuf,
@@ -10,7 +14,7 @@ use std::{
 };
 
 use datafusion::{
-    catalog::Session,
+    catalog::Session as PlanningSession,
     common::Result as DataFusionResult,
     execution::{
         SessionState, SessionStateBuilder, context::QueryPlanner, runtime_env::RuntimeEnv,
@@ -23,15 +27,21 @@ use datafusion::{
 use futures::{FutureExt, future::BoxFuture};
 use moodlake_udfs::ModelSource;
 
-pub use crate::statement::{IngestMode, Outcome, Planned, Prepared};
+pub use crate::statement::{IngestMode, Outcome, Planned, Prepared, Session};
 use crate::{
     access::{Caller, Rights, Store},
+    audit::Audit,
     error::Result,
-    lake::{self, CATALOG, DEFAULT_SCHEMA, Lake, StatementCatalog},
+    lake::{self, CATALOG, DEFAULT_SCHEMA, Lake, StatementCatalog, Tail},
+    limits::Limits,
+    metrics::Metrics,
     models::store::Models,
+    queries::{Queries, current_stop},
     sources,
-    statement::parse_view,
+    statement::{Bound, parse_view},
 };
+use runtime::Runtime;
+use stoppable::stoppable;
 
 /// Where an engine keeps its tables, and which files its statements may read.
 #[derive(Debug, Clone)]
@@ -56,7 +66,11 @@ pub enum FileAccess {
 pub struct Engine {
     shared: Arc<Shared>,
     caller: Arc<Caller>,
-    settings: Arc<SessionSettings>,
+    session: Arc<Session>,
+    /// Memory of one statement; without it the statement draws on that of all.
+    memory: Option<Arc<RuntimeEnv>>,
+    /// Values that one statement refers to.
+    bound: Bound,
 }
 
 /// What a session chose for its statements.
@@ -82,7 +96,10 @@ struct Shared {
     lake: Arc<Lake>,
     access: Store,
     files: FileAccess,
-    runtime: Arc<RuntimeEnv>,
+    runtime: Runtime,
+    audit: Arc<Audit>,
+    metrics: Arc<Metrics>,
+    queries: Arc<Queries>,
     models: RwLock<Arc<Models>>,
 }
 
@@ -100,30 +117,113 @@ impl Engine {
     /// # Errors
     /// [`Io`](crate::error::Error::Io) or [`Lake`](crate::error::Error::Lake) when the folder cannot be used.
     pub async fn open(settings: Settings) -> Result<Self> {
+        Self::open_within(settings, Limits::default()).await
+    }
+
+    /// As [`Engine::open`], for statements that keep to these limits.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub async fn open_within(settings: Settings, limits: Limits) -> Result<Self> {
+        let lake = Arc::new(Lake::open(&settings.dir)?);
+        let audit = Arc::new(Audit::new(&limits));
+        let metrics = Arc::<Metrics>::default();
+        let runtime = Runtime::new(&limits)?;
+        let queries = Queries::new(Arc::new(limits), Arc::clone(&audit), Arc::clone(&metrics));
+        lake.set_tail(tail(&audit, &queries));
         let shared = Shared {
-            lake: Arc::new(Lake::open(&settings.dir)?),
+            lake,
             access: Store::new(&settings.dir),
             files: settings.files,
-            runtime: Arc::new(RuntimeEnv::default()),
+            runtime,
+            audit,
+            metrics,
+            queries,
             models: RwLock::default(),
         };
         let engine = Self {
             shared: Arc::new(shared),
             caller: Arc::new(Caller::owner()),
-            settings: Arc::default(),
+            session: Arc::default(),
+            memory: None,
+            bound: Bound::default(),
         };
         engine.create_registry().boxed().await?;
         Ok(engine)
     }
 
-    /// The same lake as another caller sees it, with the settings of their session.
+    /// The same lake as another caller sees it, in a session of theirs.
     #[must_use]
-    pub fn on_behalf_of(&self, caller: Arc<Caller>, settings: Arc<SessionSettings>) -> Self {
+    pub fn on_behalf_of(&self, caller: Arc<Caller>, session: Arc<Session>) -> Self {
         Self {
             shared: Arc::clone(&self.shared),
             caller,
-            settings,
+            session,
+            memory: None,
+            bound: Bound::default(),
         }
+    }
+
+    /// The same for a statement that refers to values.
+    pub(crate) fn with_bound(&self, bound: Bound) -> Self {
+        Self {
+            bound,
+            ..self.clone()
+        }
+    }
+
+    /// The same with memory for one statement.
+    pub(crate) fn with_own_memory(&self) -> Self {
+        Self {
+            memory: Some(memory::for_one_statement(&self.shared.runtime.shared)),
+            ..self.clone()
+        }
+    }
+
+    /// The limits that statements keep to.
+    #[must_use]
+    pub fn limits(&self) -> &Arc<Limits> {
+        self.shared.queries.limits()
+    }
+
+    /// The statements that a server works on.
+    #[must_use]
+    pub fn queries(&self) -> &Arc<Queries> {
+        &self.shared.queries
+    }
+
+    /// What happened.
+    #[must_use]
+    pub fn audit(&self) -> &Arc<Audit> {
+        &self.shared.audit
+    }
+
+    /// What is counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.shared.metrics
+    }
+
+    /// How many commits were made to tables since the engine was opened.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.shared.lake.commits()
+    }
+
+    /// What operators of all statements hold now: bytes of memory, and of files.
+    #[must_use]
+    pub fn holds(&self) -> (u64, u64) {
+        let runtime = &self.shared.runtime.shared;
+        (
+            runtime.memory_pool.reserved() as u64,
+            runtime.spilling_progress().current_bytes,
+        )
+    }
+
+    /// What outlives a statement here.
+    #[must_use]
+    pub fn session(&self) -> &Arc<Session> {
+        &self.session
     }
 
     /// For whom statements run here.
@@ -166,9 +266,15 @@ impl Engine {
         self.scope_of(self.newest_models().boxed().await?)
     }
 
-    /// A scope without models, for reading the registry itself.
-    pub(crate) fn bare_scope(&self) -> Result<Scope> {
+    /// The view of a statement that reads no tables.
+    pub(crate) fn scope_without_models(&self) -> Result<Scope> {
         self.scope_of(Arc::default())
+    }
+
+    /// A scope without models, for reading the registry itself: with all rights, whoever asks.
+    pub(crate) fn bare_scope(&self) -> Result<Scope> {
+        let owner = self.on_behalf_of(Arc::new(Caller::owner()), Arc::default());
+        owner.scope_of(Arc::default())
     }
 
     pub(crate) fn known_models(&self) -> Arc<Models> {
@@ -198,17 +304,37 @@ impl Engine {
         };
         let catalog = StatementCatalog::new(
             Arc::clone(&self.shared.lake),
-            base,
+            self.with_settings(base),
             models.objects.clone(),
             parse_view,
             self.rights()?,
+            Arc::clone(self.session.temporary()),
         );
-        let state = catalog.session();
+        let mut state = match &self.memory {
+            Some(memory) => SessionStateBuilder::new_from_existing(catalog.session())
+                .with_runtime_env(Arc::clone(memory))
+                .build(),
+            None => catalog.session(),
+        };
+        self.bound.register(&mut state)?;
         Ok(Scope {
             catalog,
             models,
             state,
         })
+    }
+
+    /// The session as this one's settings want it.
+    fn with_settings(&self, base: Arc<SessionState>) -> Arc<SessionState> {
+        let settings = self.session.settings();
+        if *settings == SessionSettings::default() {
+            return base;
+        }
+        let mut state = Arc::unwrap_or_clone(base);
+        let options = state.config_mut().options_mut();
+        options.catalog.default_schema.clone_from(&settings.schema);
+        options.execution.time_zone = Some(settings.time_zone.clone());
+        Arc::new(state)
     }
 
     /// A session with every function, and without a catalogue.
@@ -221,7 +347,7 @@ impl Engine {
         options.execution.time_zone = Some("UTC".into());
         let state = SessionStateBuilder::new()
             .with_config(config)
-            .with_runtime_env(Arc::clone(&self.shared.runtime))
+            .with_runtime_env(Arc::clone(&self.shared.runtime.shared))
             .with_default_features()
             .with_query_planner(Arc::new(LakePlanner::new()))
             .build();
@@ -230,6 +356,12 @@ impl Engine {
         sources::register(&ctx, &self.shared.files);
         Ok(ctx.state())
     }
+}
+
+/// The rows of the audit's tables that are not in them yet.
+fn tail(audit: &Arc<Audit>, queries: &Arc<Queries>) -> Tail {
+    let (audit, queries) = (Arc::clone(audit), Arc::clone(queries));
+    Tail(Box::new(move |name| audit.tail(name, || queries.rows())))
 }
 
 #[expect(
@@ -261,7 +393,7 @@ impl QueryPlanner for LakePlanner {
     fn create_physical_plan<'a, 'b, 'c, 'd>(
         &'a self,
         plan: &'b LogicalPlan,
-        session: &'c dyn Session,
+        session: &'c dyn PlanningSession,
     ) -> BoxFuture<'d, DataFusionResult<Arc<dyn ExecutionPlan>>>
     where
         'a: 'd,
@@ -269,6 +401,7 @@ impl QueryPlanner for LakePlanner {
         'c: 'd,
         Self: 'd,
     {
-        self.0.create_physical_plan(plan, session)
+        let planned = self.0.create_physical_plan(plan, session);
+        async move { stoppable(planned.await?, current_stop().as_ref()) }.boxed()
     }
 }

@@ -63,6 +63,9 @@ pub enum Error {
     /// A statement was cancelled by its client or an admin.
     #[error("{0}")]
     Cancelled(String),
+    /// The server takes no more statements.
+    #[error("{0}")]
+    Unavailable(String),
     /// What a remote server answered.
     #[error("{message}")]
     Remote {
@@ -70,6 +73,16 @@ pub enum Error {
         code: Code,
         /// Its message, as it was sent.
         message: String,
+    },
+    /// A statement of a script failed; those before it are done.
+    #[error("statement {number} of {count}: {source}")]
+    InScript {
+        /// Its place, from 1.
+        number: usize,
+        /// How many the script has.
+        count: usize,
+        /// Why it failed.
+        source: Box<Error>,
     },
     /// A defect of Moodlake itself.
     #[error("internal error: {0}; please report it")]
@@ -99,7 +112,9 @@ impl Error {
             Self::Exhausted(_) => Code::ResourceExhausted,
             Self::TimedOut(_) => Code::DeadlineExceeded,
             Self::Cancelled(_) => Code::Cancelled,
+            Self::Unavailable(_) => Code::Unavailable,
             Self::Remote { code, .. } => *code,
+            Self::InScript { source, .. } => source.code(),
             Self::Arrow(error) => arrow_code(error),
             Self::Lake(_) | Self::Io { .. } | Self::Internal(_) => Code::Internal,
         }

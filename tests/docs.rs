@@ -86,6 +86,9 @@ fn documented_functions() -> BTreeMap<String, BTreeMap<String, Documentation>> {
     for function in scalar_functions(&models) {
         add(function.name(), function.documentation());
     }
+    for function in moodlake::access::functions(&moodlake::access::Caller::owner()) {
+        add(function.name(), function.documentation());
+    }
     for function in aggregate_functions() {
         add(function.name(), function.documentation());
     }

@@ -5,10 +5,14 @@
 )]
 
 mod server {
+    mod cancel;
     mod concurrency;
     mod harness;
     mod load;
     mod metadata;
+    mod poll;
     mod prepared;
+    mod security;
+    mod sessions;
     mod statements;
 }

@@ -18,7 +18,8 @@ const CURRENT_ROLE: &str =
     "The role of the user whose rights apply: admin, analyst, listener or proxy.";
 
 /// The functions, bound to a caller.
-pub(crate) fn functions(caller: &Caller) -> [ScalarUDF; 2] {
+#[must_use]
+pub fn functions(caller: &Caller) -> [ScalarUDF; 2] {
     [
         ScalarUDF::from(Fact::new("current_user", CURRENT_USER, &caller.user)),
         ScalarUDF::from(Fact::new("current_role", CURRENT_ROLE, caller.role.name())),

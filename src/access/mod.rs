@@ -6,13 +6,18 @@
 mod caller;
 mod current_user;
 mod document;
+mod listing;
+mod names;
+pub mod passwords;
 mod restricted;
 mod rights;
 mod store;
 
 pub use caller::{Caller, Role};
-pub(crate) use current_user::functions;
+pub use current_user::functions;
 pub use document::{Access, Grant, Mask, Policy, Privilege, Securable, User};
+pub(crate) use listing::{LISTINGS, grant_rows};
+pub use names::{refuse_reserved, user_name};
 pub use restricted::Restriction;
 pub(crate) use restricted::{expression, restricted, unreadable};
 pub use rights::Rights;

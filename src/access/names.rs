@@ -11,7 +11,8 @@ const MAX_LENGTH: usize = 128;
 /// # Errors
 /// [`Error::Input`] that says what a name may be.
 pub fn user_name(name: &str) -> Result<String> {
-    let is_usual = |character: char| character.is_ascii_alphanumeric() || "_.@-".contains(character);
+    let is_usual =
+        |character: char| character.is_ascii_alphanumeric() || "_.@-".contains(character);
     if name.is_empty() || name.len() > MAX_LENGTH || !name.chars().all(is_usual) {
         return Err(Error::Input(format!(
             "'{name}' cannot be the name of a user, expected letters a-z, digits and '_.@-', \
@@ -27,7 +28,10 @@ pub fn user_name(name: &str) -> Result<String> {
 /// # Errors
 /// [`Error::Input`] that says what the name stands for.
 pub fn refuse_reserved(name: &str) -> Result<()> {
-    if Role::ALL.iter().any(|role| role.name().eq_ignore_ascii_case(name)) {
+    if Role::ALL
+        .iter()
+        .any(|role| role.name().eq_ignore_ascii_case(name))
+    {
         return Err(Error::Input(format!(
             "'{name}' is a role and cannot be the name of a user; add a user with `--role {name}`"
         )));
@@ -50,9 +54,14 @@ mod tests {
             assert_eq!(user_name(name).unwrap(), name);
         }
         let long = "a".repeat(MAX_LENGTH + 1);
-        for name in ["", "ada l", "ada:b", "ada'", "zoë", "a\nb", "../x", "*", &long] {
+        for name in [
+            "", "ada l", "ada:b", "ada'", "zoë", "a\nb", "../x", "*", &long,
+        ] {
             let message = user_name(name).unwrap_err().to_string();
-            assert!(message.contains("cannot be the name of a user"), "{message}");
+            assert!(
+                message.contains("cannot be the name of a user"),
+                "{message}"
+            );
         }
     }
 

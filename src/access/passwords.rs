@@ -2,9 +2,7 @@
 //!
 //! Nothing here ever shows a password, not even in an error.
 
-use argon2::{
-    Algorithm, Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier, Version,
-};
+use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier, Version};
 
 use crate::error::{Error, Result};
 
@@ -75,7 +73,10 @@ mod tests {
 
     #[test]
     fn one_password_twice_is_kept_as_two_texts() {
-        assert_ne!(hash("correct horse").unwrap(), hash("correct horse").unwrap());
+        assert_ne!(
+            hash("correct horse").unwrap(),
+            hash("correct horse").unwrap()
+        );
     }
 
     #[test]

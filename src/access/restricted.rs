@@ -59,7 +59,7 @@ impl Restriction {
 ///
 /// # Errors
 /// That names the rule when the expression does not fit the columns.
-pub fn expression(
+pub(crate) fn expression(
     kind: &str,
     name: &str,
     sql: &str,

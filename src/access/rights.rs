@@ -12,6 +12,8 @@ use crate::{
 
 const SYSTEM_SCHEMA: &str = "system";
 const INFORMATION_SCHEMA: &str = "information_schema";
+/// It holds nobody else's tables.
+const TEMPORARY_SCHEMA: &str = "temporary";
 /// The column that says whose a row is.
 pub(crate) const OWNER_COLUMN: &str = "user_id";
 /// The table in which listeners answer recommendations.
@@ -65,7 +67,7 @@ impl Rights {
     #[must_use]
     pub fn may(&self, privilege: Privilege, table: &TableName) -> bool {
         self.caller.is_admin()
-            || table.schema == INFORMATION_SCHEMA
+            || matches!(table.schema.as_str(), INFORMATION_SCHEMA | TEMPORARY_SCHEMA)
             || self.has_by_role(privilege, table)
             || self.owns(&table.schema)
             || self.is_granted(privilege, table)
@@ -138,7 +140,9 @@ impl Rights {
         columns: &Schema,
         is_view: bool,
     ) -> Result<Restriction> {
-        if self.caller.is_admin() || table.schema == INFORMATION_SCHEMA {
+        if self.caller.is_admin()
+            || matches!(table.schema.as_str(), INFORMATION_SCHEMA | TEMPORARY_SCHEMA)
+        {
             return Ok(Restriction::default());
         }
         let mut restriction = self.written_restriction(table);

@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
 };
 
+use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use datafusion::{
     catalog::{
@@ -21,10 +22,12 @@ use datafusion::{
 use futures::{FutureExt, future::BoxFuture};
 
 use super::{
-    CATALOG, Lake, SCHEMAS, TableName, scan,
+    CATALOG, DEFAULT_SCHEMA, Lake, SCHEMAS, TableName, scan,
     snapshot::Snapshot,
     system_tables::{self, Object},
+    tail::with_tail,
     target::Target,
+    temporary::{TEMPORARY_SCHEMA, TemporaryTables},
     views,
 };
 use crate::{
@@ -51,6 +54,8 @@ pub struct StatementCatalog {
     parse_view: ViewParser,
     /// What its caller may see.
     rights: Rights,
+    /// What only its session sees.
+    temporary: Arc<TemporaryTables>,
     /// What the statement writes to, as everything in it sees it.
     target: OnceLock<Pinned>,
     seen: Mutex<HashMap<String, Arc<dyn TableProvider>>>,
@@ -74,6 +79,7 @@ impl StatementCatalog {
         models: Vec<Object>,
         parse_view: ViewParser,
         rights: Rights,
+        temporary: Arc<TemporaryTables>,
     ) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             lake,
@@ -81,6 +87,7 @@ impl StatementCatalog {
             models,
             parse_view,
             rights,
+            temporary,
             target: OnceLock::new(),
             seen: Mutex::default(),
             states: Mutex::default(),
@@ -101,6 +108,8 @@ impl StatementCatalog {
             // A function that every session has anew cannot be refused.
             let _ = state.register_udf(Arc::new(function));
         }
+        let caller = Arc::new(self.rights.caller().clone());
+        state.config_mut().set_extension(caller);
         state.mark_start_execution();
         state
     }
@@ -160,6 +169,13 @@ impl StatementCatalog {
         if schema == "system" && table == system_tables::TABLES {
             return Ok(Some(self.system_tables().await?));
         }
+        if schema == "system"
+            && let Some(listing) = self.rights.access().listing(table)
+        {
+            self.rights
+                .require(Privilege::Select, &TableName::new(schema, table)?)?;
+            return Ok(Some(in_memory(listing?)?));
+        }
         let version = split_version(table);
         let Ok(name) = TableName::new(schema, version.map_or(table, |(table, _)| table)) else {
             return Ok(None);
@@ -172,6 +188,11 @@ impl StatementCatalog {
             self.record(&pinned.snapshot);
             return self.pinned_provider(pinned).await.map(Some);
         }
+        // Before the snapshot: what is in neither would be missing.
+        let tail = match version {
+            Some(_) => None,
+            None => self.lake.tail(&name)?,
+        };
         let snapshot = match version {
             Some((_, version)) => self.lake.at_version(&name, version).await?,
             None => self.lake.latest(&name).await?,
@@ -181,7 +202,7 @@ impl StatementCatalog {
             if version.is_none() {
                 self.record(&snapshot);
             }
-            let table = scan::provider(snapshot).await?;
+            let table = with_tail(scan::provider(snapshot).await?, &name, tail)?;
             return self.as_seen(table, &name, false).map(Some);
         }
         let view = match version {
@@ -246,11 +267,7 @@ impl StatementCatalog {
                 object.reads = None;
             }
         }
-        let batch = system_tables::batch(&objects)?;
-        Ok(Arc::new(MemTable::try_new(
-            batch.schema(),
-            vec![vec![batch]],
-        )?))
+        in_memory(system_tables::batch(&objects)?)
     }
 
     fn record(&self, snapshot: &Snapshot) {
@@ -278,6 +295,8 @@ impl StatementCatalog {
             models: self.models.clone(),
             parse_view: self.parse_view,
             rights: self.rights.clone(),
+            // A view outlives temporary tables, and reads none.
+            temporary: Arc::default(),
             target: self.target.clone(),
             seen: Mutex::new(
                 self.seen
@@ -291,7 +310,11 @@ impl StatementCatalog {
         });
         let broken = |error: Error| Error::Input(format!("view '{name}': {error}"));
         let parsed = (self.parse_view)(&statement).map_err(broken)?;
-        let plan = Box::pin(nested.session().statement_to_plan(parsed)).await;
+        let mut session = nested.session();
+        // A view means the same in every session.
+        let options = session.config_mut().options_mut();
+        options.catalog.default_schema = DEFAULT_SCHEMA.into();
+        let plan = Box::pin(session.statement_to_plan(parsed)).await;
         let LogicalPlan::Ddl(DdlStatement::CreateView(view)) =
             plan.map_err(|error| broken(error.into()))?
         else {
@@ -315,6 +338,11 @@ impl StatementCatalog {
     }
 }
 
+fn in_memory(batch: RecordBatch) -> Result<Arc<dyn TableProvider>> {
+    let schema = batch.schema();
+    Ok(Arc::new(MemTable::try_new(schema, vec![vec![batch]])?))
+}
+
 fn split_version(table: &str) -> Option<(&str, u64)> {
     let (table, version) = table.rsplit_once(VERSION_MARK)?;
     Some((table, version.parse().ok()?))
@@ -322,7 +350,7 @@ fn split_version(table: &str) -> Option<(&str, u64)> {
 
 /// What `VERSION AS OF` turns a table's name into.
 #[must_use]
-pub(crate) fn versioned(table: &str, version: u64) -> String {
+pub(crate) fn versioned(table: &str, version: &str) -> String {
     format!("{table}{VERSION_MARK}{version}")
 }
 
@@ -367,6 +395,9 @@ impl CatalogProvider for Catalog {
         let schemas = self.catalog.lake.schemas();
         let mut names = schemas.unwrap_or_else(|_| SCHEMAS.map(str::to_string).to_vec());
         names.retain(|name| self.catalog.rights.may_see_schema(name));
+        if !self.catalog.temporary.is_empty() {
+            names.push(TEMPORARY_SCHEMA.to_string());
+        }
         names
     }
 
@@ -380,6 +411,9 @@ impl CatalogProvider for Catalog {
             return Some(Arc::new(
                 InformationSchemaProvider::new(Arc::new(catalogs)).with_table_functions(functions),
             ));
+        }
+        if name == TEMPORARY_SCHEMA {
+            return Some(Arc::clone(&self.catalog.temporary) as _);
         }
         Some(Arc::new(LakeSchema {
             catalog: Arc::clone(&self.catalog),
@@ -427,6 +461,7 @@ impl SchemaProvider for LakeSchema {
         names.extend(lake.views(&self.name).unwrap_or_default());
         if self.name == "system" {
             names.push(system_tables::TABLES.to_string());
+            names.extend(access::LISTINGS.map(str::to_string));
         }
         let may_read = |table: &String| {
             TableName::new(&self.name, table)
@@ -448,7 +483,8 @@ impl SchemaProvider for LakeSchema {
     }
 
     async fn table_type(&self, name: &str) -> DataFusionResult<Option<TableType>> {
-        if self.name == "system" && name == system_tables::TABLES {
+        let is_listing = name == system_tables::TABLES || access::LISTINGS.contains(&name);
+        if self.name == "system" && is_listing {
             return Ok(Some(TableType::View));
         }
         let name = TableName::new(&self.name, name)?;

@@ -137,7 +137,13 @@ fn stored_type(name: &TableName, field: &FieldRef) -> Result<DataType> {
         | DataType::Time64(_)
         | DataType::Duration(_)
         | DataType::Interval(_) => return Err(unstorable(name, field)),
-        other => other.clone(),
+        other => {
+            let stored: Result<StructField, _> = field.as_ref().try_into_kernel();
+            if stored.is_err() {
+                return Err(unstorable(name, field));
+            }
+            other.clone()
+        }
     })
 }
 

@@ -17,7 +17,10 @@ use datafusion::{
 use futures::StreamExt;
 
 use super::{TableName, lake_error, snapshot::Snapshot};
-use crate::error::{Error, Result};
+use crate::{
+    access::{self, Restriction},
+    error::{Error, Result},
+};
 
 /// What a `CHECK`'s name follows in a table's configuration.
 const CHECK_PREFIX: &str = "delta.constraints.";
@@ -75,6 +78,25 @@ impl Constraints {
             not_null: not_null.collect(),
             checks,
         })
+    }
+
+    /// The row policies that bind the caller besides.
+    pub(super) fn with(
+        mut self,
+        restriction: &Restriction,
+        schema: &SchemaRef,
+        state: &SessionState,
+    ) -> Result<Self> {
+        let df_schema = DFSchema::try_from(Arc::clone(schema))?;
+        for (name, sql) in &restriction.rows {
+            let expression = access::expression("row policy", name, sql, schema, state)?;
+            self.checks.push(Check {
+                name: name.clone(),
+                sql: sql.clone(),
+                expression: state.create_physical_expr(expression, &df_schema)?,
+            });
+        }
+        Ok(self)
     }
 
     /// The same rows, ending in an error at the first one that breaks a constraint.

@@ -67,7 +67,7 @@ impl Lake {
         let (table, metrics) = builder
             .await
             .map_err(|error| broken_by_merge(base, &state, error))?;
-        self.remember(&target.name, table)?;
+        self.committed(&target.name, table)?;
         let changed = metrics.num_target_rows_inserted
             + metrics.num_target_rows_updated
             + metrics.num_target_rows_deleted;
@@ -97,7 +97,7 @@ impl Lake {
             builder = builder.with_predicate(with_stored_times(condition)?);
         }
         let (table, metrics) = builder.await.map_err(|error| lake_error(name, error))?;
-        self.remember(name, table)?;
+        self.committed(name, table)?;
         Ok(metrics.num_deleted_rows.unwrap_or_default() as u64)
     }
 }
@@ -279,6 +279,12 @@ fn rewritten(expression: &Expr, side: impl Fn(&Column) -> Result<&'static str>) 
 /// nanoseconds, which a table's log has no words for. A time that is finer stays as it is.
 fn with_stored_times(expression: Expr) -> Result<Expr> {
     let stored = |value: ScalarValue| match value {
+        ScalarValue::TimestampSecond(Some(time), zone) => {
+            ScalarValue::TimestampMicrosecond(time.checked_mul(1_000_000), zone)
+        }
+        ScalarValue::TimestampMillisecond(Some(time), zone) => {
+            ScalarValue::TimestampMicrosecond(time.checked_mul(1000), zone)
+        }
         ScalarValue::TimestampNanosecond(Some(time), zone) if time % 1000 == 0 => {
             ScalarValue::TimestampMicrosecond(Some(time / 1000), zone)
         }

@@ -5,6 +5,7 @@
 
 mod catalog;
 mod columns;
+mod compact;
 mod constraints;
 mod faults;
 mod history;
@@ -13,7 +14,9 @@ mod rows;
 mod scan;
 mod snapshot;
 mod system_tables;
+mod tail;
 mod target;
+mod temporary;
 mod views;
 mod write;
 
@@ -22,7 +25,10 @@ use std::{
     fmt,
     path::{Path, PathBuf},
     str::FromStr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use datafusion::physical_planner::ExtensionPlanner;
@@ -35,7 +41,9 @@ pub use history::CommitNote;
 pub(crate) use merge::has_subquery;
 pub(crate) use rows::one_shot_plan;
 pub use system_tables::Object;
+pub(crate) use tail::Tail;
 pub use target::Target;
+pub use temporary::{TEMPORARY_SCHEMA, TemporaryTable, TemporaryTables, is_temporary};
 pub use write::{Disposition, NewTable};
 
 use crate::error::{Error, Result};
@@ -48,6 +56,9 @@ pub const CATALOG: &str = "moodlake";
 pub const DEFAULT_SCHEMA: &str = "gold";
 /// The schemas that every lake has.
 pub const SCHEMAS: [&str; 5] = ["bronze", "silver", "ml", "gold", "system"];
+
+/// Where dropped tables lie until they are vacuumed.
+const DROPPED: &str = ".dropped";
 
 /// A table's (or view's) name: schema and table, both as folders may be named.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,6 +80,22 @@ impl TableName {
         check_part("table", &table)?;
         Ok(Self { schema, table })
     }
+
+    /// The name that these parts make, in `schema` where they name none.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for more parts than catalogue, schema and table, and as [`TableName::new`].
+    pub fn of_parts<P: AsRef<str>>(parts: &[P], schema: &str) -> Result<Self> {
+        let parts: Vec<&str> = parts.iter().map(AsRef::as_ref).collect();
+        match parts.as_slice() {
+            [table] => Self::new(schema, *table),
+            [schema, table] | [CATALOG, schema, table] => Self::new(*schema, *table),
+            _ => Err(Error::Input(format!(
+                "'{}' is not a table name, expected schema.table",
+                parts.join(".")
+            ))),
+        }
+    }
 }
 
 impl fmt::Display for TableName {
@@ -82,13 +109,7 @@ impl FromStr for TableName {
 
     fn from_str(text: &str) -> Result<Self> {
         let parts: Vec<&str> = text.split('.').collect();
-        match parts.as_slice() {
-            [table] => Self::new(DEFAULT_SCHEMA, *table),
-            [schema, table] | [CATALOG, schema, table] => Self::new(*schema, *table),
-            _ => Err(Error::Input(format!(
-                "'{text}' is not a table name, expected schema.table"
-            ))),
-        }
+        Self::of_parts(&parts, DEFAULT_SCHEMA)
     }
 }
 
@@ -111,6 +132,9 @@ pub struct Lake {
     snapshots: Mutex<HashMap<TableName, Arc<Snapshot>>>,
     /// One writer a table at a time, so that writers of this process never conflict.
     writers: Mutex<HashMap<TableName, Arc<tokio::sync::Mutex<()>>>>,
+    /// Rows that are not in their tables yet.
+    tail: OnceLock<Tail>,
+    commits: AtomicU64,
 }
 
 impl Lake {
@@ -128,7 +152,15 @@ impl Lake {
             root,
             snapshots: Mutex::default(),
             writers: Mutex::default(),
+            tail: OnceLock::new(),
+            commits: AtomicU64::new(0),
         })
+    }
+
+    /// The folder that it is.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
     }
 
     /// Makes a schema. Returns whether it was missing.
@@ -141,6 +173,31 @@ impl Lake {
         let missing = !folder.is_dir();
         std::fs::create_dir_all(&folder).map_err(Error::io(folder))?;
         Ok(missing)
+    }
+
+    /// Takes away a schema that has neither tables nor views. Returns whether there was one.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when something is in it, [`Error::Io`] when the folder cannot be removed.
+    pub fn drop_schema(&self, schema: &str) -> Result<bool> {
+        check_part("schema", schema)?;
+        let folder = self.root.join(schema);
+        if !folder.is_dir() {
+            return Ok(false);
+        }
+        let inside = [self.tables(schema)?, self.views(schema)?].concat();
+        if let Some(first) = inside.first() {
+            return Err(Error::Input(format!(
+                "schema '{schema}' is not empty: drop {schema}.{first} first ({} tables and views in all)",
+                inside.len()
+            )));
+        }
+        // What is left are folders of tables that were broken off before their first commit.
+        let dropped = self.root.join(DROPPED);
+        std::fs::create_dir_all(&dropped).map_err(Error::io(&dropped))?;
+        let aside = dropped.join(format!("{schema}.{}", uuid::Uuid::now_v7()));
+        std::fs::rename(&folder, aside).map_err(Error::io(folder))?;
+        Ok(true)
     }
 
     /// The schemas there are, sorted.
@@ -192,7 +249,7 @@ impl Lake {
         if !self.has_table(name) {
             return Ok(false);
         }
-        let dropped = self.root.join(".dropped");
+        let dropped = self.root.join(DROPPED);
         std::fs::create_dir_all(&dropped).map_err(Error::io(&dropped))?;
         let folder = self.folder(name);
         let aside = dropped.join(format!("{name}.{}", uuid::Uuid::now_v7()));
@@ -217,6 +274,18 @@ impl Lake {
             Arc::clone(writers.entry(name.clone()).or_default())
         };
         lock.lock_owned().await
+    }
+
+    /// How many commits this process has made.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
+    }
+
+    /// Remembers a table that was just written.
+    fn committed(&self, name: &TableName, table: DeltaTable) -> Result<Arc<Snapshot>> {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        self.remember(name, table)
     }
 
     fn remember(&self, name: &TableName, table: DeltaTable) -> Result<Arc<Snapshot>> {

@@ -66,8 +66,13 @@ impl Snapshot {
 
     /// Whether it has no rows.
     pub(super) fn is_empty(&self) -> bool {
+        self.file_count() == 0
+    }
+
+    /// How many files its rows are in.
+    pub(super) fn file_count(&self) -> usize {
         let state = self.table.snapshot();
-        state.is_ok_and(|state| state.log_data().num_files() == 0)
+        state.map_or(0, |state| state.log_data().num_files())
     }
 
     /// Columns that partition the table.

@@ -4,10 +4,14 @@
 
 use std::sync::Arc;
 
+use arrow::datatypes::{Schema, SchemaRef};
 use tokio::sync::OwnedMutexGuard;
 
 use super::{Lake, TableName, snapshot::Snapshot};
-use crate::error::{Error, Result};
+use crate::{
+    access::Restriction,
+    error::{Error, Result},
+};
 
 /// The right to write to one table, and the state that it is in.
 #[derive(Debug)]
@@ -16,6 +20,8 @@ pub struct Target {
     pub name: TableName,
     /// The newest snapshot when the right was given; none if there is no table.
     pub(super) base: Option<Arc<Snapshot>>,
+    /// What binds the rows that the statement's caller adds and removes.
+    pub(super) restriction: Restriction,
     _writing: OwnedMutexGuard<()>,
 }
 
@@ -30,6 +36,30 @@ impl Target {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.base.as_ref().is_some_and(|base| base.is_empty())
+    }
+
+    /// How many files its rows are in.
+    #[must_use]
+    pub fn files(&self) -> usize {
+        self.base.as_ref().map_or(0, |base| base.file_count())
+    }
+
+    /// Binds the rows that are added and removed.
+    pub fn restrict(&mut self, restriction: Restriction) {
+        self.restriction = restriction;
+    }
+
+    /// What binds the rows that are added and removed.
+    #[must_use]
+    pub fn restriction(&self) -> &Restriction {
+        &self.restriction
+    }
+
+    /// The table's schema; without columns if there is no table.
+    #[must_use]
+    pub fn schema(&self) -> SchemaRef {
+        let schema = self.base.as_ref().map(|base| Arc::clone(base.schema()));
+        schema.unwrap_or_else(|| Arc::new(Schema::empty()))
     }
 
     /// The table's columns, in order; none if there is no table.
@@ -55,6 +85,7 @@ impl Lake {
         Ok(Target {
             base: self.latest(name).await?,
             name: name.clone(),
+            restriction: Restriction::default(),
             _writing: writing,
         })
     }

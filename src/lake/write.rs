@@ -100,7 +100,7 @@ impl Lake {
             .await
             .map_err(|error| lake_error(name, error));
         let table = written.map_err(|error| self.given_up(target, error))?;
-        self.remember(name, table)?;
+        self.committed(name, table)?;
         Ok(())
     }
 
@@ -161,8 +161,9 @@ impl Lake {
             .create_physical_plan(&conforming(query, base)?)
             .await?;
         let rows = execute_stream(plan, state.task_ctx())?;
-        let rows = Constraints::of(base, &rows.schema(), &state)?.guard(rows);
-        let (rows, is_empty) = peek(rows).await?;
+        let constraints = Constraints::of(base, &rows.schema(), &state)?;
+        let constraints = constraints.with(&target.restriction, &rows.schema(), &state)?;
+        let (rows, is_empty) = peek(constraints.guard(rows)).await?;
         if is_empty && (disposition != Disposition::Overwrite || base.is_empty()) {
             return Ok(0);
         }
@@ -205,7 +206,7 @@ impl Lake {
         }
         let table = written.map_err(|error| lake_error(name, error))?;
         let rows = metric(name, &table, "num_added_rows").await?;
-        self.remember(name, table)?;
+        self.committed(name, table)?;
         Ok(rows)
     }
 

@@ -6,24 +6,35 @@ use arrow::ipc::writer::IpcWriteOptions;
 use arrow_flight::{
     Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo,
     HandshakeRequest, HandshakeResponse, PollInfo, PutResult, SchemaAsIpc, SchemaResult, Ticket,
+    flight_descriptor::DescriptorType,
     flight_service_server::FlightService,
+    sql::{Any, Command},
 };
-use futures::Stream;
-use tonic::{Request, Response, Status, Streaming};
+use bytes::Bytes;
+use futures::{Stream, StreamExt, stream};
+use prost::Message;
+use tonic::{Request, Response, Status, Streaming, metadata::MetadataValue};
 
 use super::{
+    actions,
+    auth::handshake,
+    metadata, poll,
     service::{Calls, Credentials, Entrance},
+    session::SESSION_COOKIE,
     switchboard::Switchboard,
 };
 use crate::error::Error;
 
-/// The gRPC service: asks who is calling, then hands everything to that caller's [`Switchboard`], but `GetSchema`, which
-/// arrow-flight refuses.
+/// The gRPC service: asks who is calling, then hands everything to that caller's [`Switchboard`], but what arrow-flight
+/// refuses, or cannot say.
 pub(crate) struct Front(pub(super) Arc<dyn Entrance>);
 
+/// Whoever sent a request, and what they may call.
+struct Visitor(Arc<dyn Calls>);
+
 impl Front {
-    /// The calls of whoever sent this request, and the request.
-    async fn calls<T>(&self, request: Request<T>) -> Result<(Arc<dyn Calls>, Request<T>), Status> {
+    /// Who sent this request, and the request.
+    async fn visitor<T>(&self, request: Request<T>) -> Result<(Visitor, Request<T>), Status> {
         let (metadata, extensions, message) = request.into_parts();
         let credentials = Credentials {
             metadata,
@@ -34,17 +45,64 @@ impl Front {
             metadata,
             extensions,
         } = credentials;
-        Ok((calls, Request::from_parts(metadata, extensions, message)))
+        let request = Request::from_parts(metadata, extensions, message);
+        Ok((Visitor(calls), request))
+    }
+}
+
+impl Visitor {
+    /// The calls behind arrow-flight's dispatch.
+    fn switchboard(&self) -> Switchboard {
+        Switchboard(Arc::clone(&self.0))
     }
 
-    /// As [`Front::calls`], behind arrow-flight's dispatch.
-    async fn switchboard<T>(
-        &self,
-        request: Request<T>,
-    ) -> Result<(Switchboard, Request<T>), Status> {
-        let (calls, request) = self.calls(request).await?;
-        Ok((Switchboard(calls), request))
+    /// An answer with the name of the session, if the client has none yet.
+    fn answered<T>(&self, answer: Answer<T>) -> Answer<T> {
+        let cookie = self.0.cookie().and_then(|cookie| {
+            let cookie = format!("{SESSION_COOKIE}={cookie}; Path=/; HttpOnly; SameSite=Strict");
+            MetadataValue::try_from(cookie).ok()
+        });
+        let mut answer = answer.map_err(in_words)?;
+        if let Some(cookie) = cookie {
+            answer.metadata_mut().insert("set-cookie", cookie);
+        }
+        Ok(answer)
     }
+}
+
+/// arrow-flight tells of messages that it cannot read as its own code prints them.
+fn in_words(status: Status) -> Status {
+    let message = status.message();
+    if message.starts_with("DecodeError") || message.starts_with("ParseError(") {
+        return Status::invalid_argument("the request holds no message of Flight SQL");
+    }
+    status
+}
+
+/// Refuses what is no command of Flight SQL.
+fn check_command(what: &str, command: &Bytes) -> Result<Command, Error> {
+    let any = Any::decode(command.clone()).ok();
+    let understood = any.and_then(|any| Command::try_from(any).ok());
+    match understood {
+        Some(Command::Unknown(any)) => Err(Error::Input(format!(
+            "{what}: '{}' is no command of Flight SQL",
+            metadata::command_name(&any.type_url)
+        ))),
+        Some(command) => Ok(command),
+        None => Err(Error::Input(format!(
+            "{what}: this is no command of Flight SQL"
+        ))),
+    }
+}
+
+/// Refuses a descriptor that is a path: tables are asked for by SQL.
+fn check_descriptor(what: &str, descriptor: &FlightDescriptor) -> Result<Command, Error> {
+    if descriptor.r#type() == DescriptorType::Path {
+        return Err(Error::Input(format!(
+            "{what}: paths name nothing here; send a command of Flight SQL, such as a statement"
+        )));
+    }
+    check_command(what, &descriptor.cmd)
 }
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -61,54 +119,76 @@ impl FlightService for Front {
     type DoExchangeStream = Replies<FlightData>;
 
     async fn get_schema(&self, request: Request<FlightDescriptor>) -> Answer<SchemaResult> {
-        let (calls, request) = self.calls(request).await?;
-        let schema = calls.schema_of(request.into_inner().cmd).await?;
+        let (visitor, request) = self.visitor(request).await?;
+        check_descriptor("GetSchema", request.get_ref())?;
+        let schema = visitor.0.schema_of(request.into_inner().cmd).await?;
         let options = IpcWriteOptions::default();
         let result = SchemaAsIpc::new(&schema, &options).try_into();
-        Ok(Response::new(result.map_err(Error::from)?))
+        visitor.answered(Ok(Response::new(result.map_err(Error::from)?)))
     }
 
     async fn handshake(
         &self,
         request: Request<Streaming<HandshakeRequest>>,
     ) -> Answer<Self::HandshakeStream> {
-        let (switchboard, request) = self.switchboard(request).await?;
-        switchboard.handshake(request).await
+        let (metadata, extensions, mut messages) = request.into_parts();
+        let credentials = Credentials {
+            metadata,
+            extensions,
+        };
+        let token = self.0.shake_hands(&credentials, &mut messages).await?;
+        Ok(handshake::answer(&token)?)
     }
     async fn list_flights(&self, request: Request<Criteria>) -> Answer<Self::ListFlightsStream> {
-        let (switchboard, request) = self.switchboard(request).await?;
-        switchboard.list_flights(request).await
+        let (visitor, _) = self.visitor(request).await?;
+        // Tables are listed by GetTables.
+        visitor.answered(Ok(Response::new(stream::empty().boxed())))
     }
     async fn get_flight_info(&self, request: Request<FlightDescriptor>) -> Answer<FlightInfo> {
-        let (switchboard, request) = self.switchboard(request).await?;
-        switchboard.get_flight_info(request).await
+        let (visitor, request) = self.visitor(request).await?;
+        check_descriptor("GetFlightInfo", request.get_ref())?;
+        visitor.answered(visitor.switchboard().get_flight_info(request).await)
     }
-    async fn poll_flight_info(&self, _: Request<FlightDescriptor>) -> Answer<PollInfo> {
-        Err(Status::unimplemented(
-            "PollFlightInfo is not offered: GetFlightInfo answers at once",
-        ))
+    async fn poll_flight_info(&self, request: Request<FlightDescriptor>) -> Answer<PollInfo> {
+        let (visitor, request) = self.visitor(request).await?;
+        if poll::is_polled(request.get_ref()) {
+            let info = visitor.0.poll(request.into_inner()).await?;
+            return visitor.answered(Ok(Response::new(info)));
+        }
+        check_descriptor("PollFlightInfo", request.get_ref())?;
+        let info = visitor.switchboard().get_flight_info(request).await;
+        visitor.answered(info.map(|info| info.map(poll::complete)))
     }
     async fn do_get(&self, request: Request<Ticket>) -> Answer<Self::DoGetStream> {
-        let (switchboard, request) = self.switchboard(request).await?;
-        switchboard.do_get(request).await
+        let (visitor, request) = self.visitor(request).await?;
+        check_command("DoGet", &request.get_ref().ticket)?;
+        visitor.answered(visitor.switchboard().do_get(request).await)
     }
     async fn do_put(&self, request: Request<Streaming<FlightData>>) -> Answer<Self::DoPutStream> {
-        let (switchboard, request) = self.switchboard(request).await?;
-        switchboard.do_put(request).await
+        let (visitor, request) = self.visitor(request).await?;
+        visitor.answered(visitor.switchboard().do_put(request).await)
     }
     async fn do_action(&self, request: Request<Action>) -> Answer<Self::DoActionStream> {
-        let (switchboard, request) = self.switchboard(request).await?;
-        switchboard.do_action(request).await
+        let (visitor, request) = self.visitor(request).await?;
+        if !actions::is_ours(&request.get_ref().r#type) {
+            return visitor.answered(visitor.switchboard().do_action(request).await);
+        }
+        let body = visitor.0.act(request.into_inner()).await?;
+        let result = stream::iter([Ok(arrow_flight::Result::new(body))]);
+        visitor.answered(Ok(Response::new(result.boxed())))
     }
     async fn list_actions(&self, request: Request<Empty>) -> Answer<Self::ListActionsStream> {
-        let (switchboard, request) = self.switchboard(request).await?;
-        switchboard.list_actions(request).await
+        let (visitor, _) = self.visitor(request).await?;
+        let offered = stream::iter(actions::offered().map(Ok));
+        visitor.answered(Ok(Response::new(offered.boxed())))
     }
     async fn do_exchange(
         &self,
         request: Request<Streaming<FlightData>>,
     ) -> Answer<Self::DoExchangeStream> {
-        let (switchboard, request) = self.switchboard(request).await?;
-        switchboard.do_exchange(request).await
+        self.visitor(request).await?;
+        Err(Status::unimplemented(
+            "DoExchange is not offered: fetch with DoGet, load with DoPut",
+        ))
     }
 }

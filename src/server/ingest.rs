@@ -8,7 +8,7 @@ use arrow_flight::sql::{
 use super::{service::Service, session, wire};
 use crate::{
     error::{Error, Result},
-    lake::{CATALOG, DEFAULT_SCHEMA, TableName},
+    lake::{CATALOG, TEMPORARY_SCHEMA, TableName},
     statement::IngestMode,
 };
 
@@ -20,37 +20,46 @@ impl Service {
         messages: PeekableFlightDataStream,
     ) -> Result<i64> {
         session::refuse_transaction(command.transaction_id.as_ref())?;
-        if command.temporary {
-            return Err(Error::Unsupported(format!(
-                "ingest: there are no temporary tables, load '{}' as a table and drop it",
-                command.table
-            )));
-        }
-        let target = target(&command)?;
+        let target = target(&command, &self.engine.session().settings().schema)?;
         let mode = match mode(command.table_definition_options)? {
             IngestMode::Append if command.options.contains_key(wire::ONLY_IF_EMPTY) => {
                 IngestMode::Fill
             }
             mode => mode,
         };
-        let batches = wire::decode(messages).await?.ok_or_else(|| {
-            Error::Input(format!(
-                "ingest: the data for {target} came without a schema"
-            ))
-        })?;
-        let rows = self.engine.ingest(&target, mode, batches).await?;
-        i64::try_from(rows).map_err(|_| Error::Internal(format!("{rows} rows are too many")))
+        let query = self.begin_ingest(&target.to_string())?;
+        let engine = self.engine.clone();
+        let load = async move {
+            let batches = wire::decode(messages).await?.ok_or_else(|| {
+                Error::Input(format!(
+                    "ingest: the data for {target} came without a schema"
+                ))
+            })?;
+            let rows = engine.ingest(&target, mode, batches).await?;
+            i64::try_from(rows).map_err(|_| Error::Internal(format!("{rows} rows are too many")))
+        };
+        self.change(&query, load).await
     }
 }
 
-fn target(command: &CommandStatementIngest) -> Result<TableName> {
+fn target(command: &CommandStatementIngest, schema: &str) -> Result<TableName> {
     let named = |part: &Option<String>| part.clone().filter(|name| !name.is_empty());
     if let Some(catalog) = named(&command.catalog).filter(|name| name != CATALOG) {
         return Err(Error::NotFound(format!(
             "ingest: no catalogue '{catalog}', the only one is '{CATALOG}'"
         )));
     }
-    let schema = named(&command.schema).unwrap_or_else(|| DEFAULT_SCHEMA.to_string());
+    let schema = match named(&command.schema) {
+        Some(schema) if command.temporary && schema != TEMPORARY_SCHEMA => {
+            return Err(Error::Input(format!(
+                "ingest: the temporary table '{}' belongs to no schema, but '{schema}' is given",
+                command.table
+            )));
+        }
+        Some(schema) => schema,
+        None if command.temporary => TEMPORARY_SCHEMA.to_string(),
+        None => schema.to_string(),
+    };
     TableName::new(schema, command.table.clone())
 }
 
@@ -94,13 +103,20 @@ mod tests {
     }
 
     #[test]
-    fn a_target_defaults_to_the_default_schema() {
+    fn a_target_is_in_the_schema_that_is_named_or_that_of_the_session() {
         let mut command = CommandStatementIngest {
             table: "plays".into(),
             ..CommandStatementIngest::default()
         };
-        assert_eq!(target(&command).unwrap().to_string(), "gold.plays");
+        let name = |command: &_| target(command, "silver").unwrap().to_string();
+        assert_eq!(name(&command), "silver.plays");
+        command.temporary = true;
+        assert_eq!(name(&command), "temporary.plays");
+        command.schema = Some("gold".into());
+        assert!(target(&command, "silver").is_err());
+        command.temporary = false;
+        assert_eq!(name(&command), "gold.plays");
         command.catalog = Some("elsewhere".into());
-        assert!(target(&command).is_err());
+        assert!(target(&command, "silver").is_err());
     }
 }

@@ -1,27 +1,38 @@
 //! The Flight SQL server: one file per family of calls, all over one [`Engine`].
 //!
 //! A statement is planned once and runs once: what writes runs when it is sent, and a ticket only
-//! fetches its result. There is no authentication yet, so the server listens to its own machine only.
+//! fetches its result. Every call is somebody's: `auth/` finds out whose before anything is done for it.
 
-mod columns;
+mod actions;
+pub(crate) mod columns;
+mod auth;
+mod cancel;
+mod clock;
 mod front;
 mod handles;
+mod health;
 mod ingest;
 mod keys;
+pub(crate) mod limits;
+mod messages;
 mod metadata;
+mod metrics;
 mod parameters;
+mod poll;
 mod prepared;
 mod schema;
+mod secret;
 mod service;
 mod session;
 mod sql_info;
 mod statement;
 mod substrait;
 mod switchboard;
+pub(crate) mod tls;
 pub(crate) mod wire;
 mod xdbc;
 
-use std::{future::Future, io, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{future::Future, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use arrow_flight::flight_service_server::FlightServiceServer;
 use tokio::net::{TcpListener, lookup_host};
@@ -30,9 +41,15 @@ use tonic::transport::{Server, server::TcpIncoming};
 use crate::{
     engine::Engine,
     error::{Error, Result},
+    limits::Limits,
     wording::plain,
 };
+use auth::Gate;
 use front::Front;
+
+pub use auth::{Oidc, Security, UserClaim};
+pub use secret::Secret;
+pub use tls::Tls;
 
 /// How often a quiet connection is asked whether its client is still there.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
@@ -42,17 +59,25 @@ const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
 /// JDBC sends every unknown property of its URL as a header.
 const MAX_HEADER_BYTES: u32 = 64 << 10;
 
-/// Listens on `address` (`host:port`; port 0 takes a free one), which must be this machine's own.
+/// What a server is told besides its lake.
+#[derive(Debug, Default)]
+pub struct Settings {
+    /// Who may come in, and how.
+    pub security: Security,
+    /// Where `/metrics` is served over HTTP, if it is.
+    pub metrics: Option<TcpListener>,
+}
+
+/// Listens on `address` (`host:port`; port 0 takes a free one). Nobody is answered before [`serve`].
 ///
 /// # Errors
-/// [`Error::Input`] for an address that other machines can reach, [`Error::Io`] when it is taken.
+/// [`Error::Io`] when it is taken, or none of this machine.
 pub async fn bind(address: &str) -> Result<TcpListener> {
     let failed = |source: io::Error| Error::Io {
         path: PathBuf::from(address),
         source,
     };
     let addresses: Vec<SocketAddr> = lookup_host(address).await.map_err(failed)?.collect();
-    addresses.iter().try_for_each(refuse_remote)?;
     match TcpListener::bind(addresses.as_slice()).await {
         Err(source) if source.kind() == io::ErrorKind::AddrInUse => Err(Error::Input(format!(
             "{address}: {}; `moodlake serve --listen 127.0.0.1:0` takes a free port",
@@ -62,24 +87,50 @@ pub async fn bind(address: &str) -> Result<TcpListener> {
     }
 }
 
-/// Answers Flight SQL on `listener` until `shutdown` resolves and the calls under way have ended.
+/// As [`serve_with`], with the settings of one who was told nothing.
 ///
 /// # Errors
-/// [`Error::Input`] when the listener can be reached from other machines, [`Error::Io`] when it fails.
+/// As [`serve_with`].
 pub async fn serve(
     listener: TcpListener,
     engine: Engine,
     shutdown: impl Future<Output = ()>,
 ) -> Result<()> {
+    serve_with(listener, engine, Settings::default(), shutdown).await
+}
+
+/// Answers Flight SQL on `listener` until `shutdown` resolves and the calls under way have ended.
+///
+/// # Errors
+/// [`Error::Input`] when other machines can reach the listener and must not, [`Error::Io`] when it fails.
+pub async fn serve_with(
+    listener: TcpListener,
+    engine: Engine,
+    settings: Settings,
+    shutdown: impl Future<Output = ()>,
+) -> Result<()> {
     let address = listener.local_addr().map_err(Error::io("listener"))?;
-    refuse_remote(&address)?;
-    let front = Front(service::entrance(engine)?);
-    let flight = FlightServiceServer::new(front).max_decoding_message_size(wire::MAX_MESSAGE_BYTES);
-    Server::builder()
+    let security = &settings.security;
+    security.check_exposure(address, &*engine.access().current()?)?;
+    let gate = Gate::new(security, address.ip().is_loopback())?;
+    let (health, _following) = health::service(engine.queries()).await;
+    let largest = message_bytes(engine.limits());
+    let entrance = service::entrance(engine.clone(), gate)?;
+    let _watched = settings.metrics.map(|listener| {
+        let entrance = Arc::clone(&entrance);
+        metrics::serve(listener, engine, Arc::new(move || entrance.kept()))
+    });
+    let flight = FlightServiceServer::new(Front(entrance)).max_decoding_message_size(largest);
+    let server = match &security.tls {
+        Some(tls) => tls.secure(Server::builder())?,
+        None => Server::builder(),
+    };
+    server
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_max_header_list_size(MAX_HEADER_BYTES)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .add_service(health)
         .add_service(flight)
         .serve_with_incoming_shutdown(
             TcpIncoming::from(listener).with_nodelay(Some(true)),
@@ -89,27 +140,10 @@ pub async fn serve(
         .map_err(|error| Error::io(address.to_string())(io::Error::other(error)))
 }
 
-/// Refuses an address that other machines can reach.
-pub(crate) fn refuse_remote(address: &SocketAddr) -> Result<()> {
-    if address.ip().is_loopback() {
-        return Ok(());
-    }
-    Err(Error::Input(format!(
-        "{address} can be reached from other machines, and there is no authentication yet: \
-         listen on 127.0.0.1 or [::1]"
-    )))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn only_this_machine_can_connect() {
-        for open in ["0.0.0.0:0", "[::]:0", "192.0.2.1:50051"] {
-            let message = bind(open).await.unwrap_err().to_string();
-            assert!(message.contains("no authentication"), "{open}: {message}");
-        }
-        assert!(bind("127.0.0.1:0").await.is_ok());
+/// The largest message that is taken.
+fn message_bytes(limits: &Limits) -> usize {
+    match limits.message_bytes {
+        0 => usize::MAX,
+        bytes => usize::try_from(bytes).unwrap_or(usize::MAX),
     }
 }

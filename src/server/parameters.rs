@@ -4,7 +4,7 @@
 //! leaves here are the values inside.
 
 use arrow::array::RecordBatch;
-use arrow_flight::FlightData;
+use arrow_flight::{FlightData, sql::server::DoPutError};
 use datafusion::scalar::ScalarValue;
 use futures::{Stream, TryStreamExt};
 use tonic::Status;
@@ -35,11 +35,38 @@ pub(crate) async fn decode(
         return Ok(None);
     }
     if bound != expected {
-        return Err(Error::Input(format!(
-            "the statement has {expected} parameters, but {bound} were bound"
-        )));
+        return Err(miscounted(expected, bound));
     }
     Ok(Some(rows))
+}
+
+/// The error for a statement that did not get as many values as it has parameters.
+pub(crate) fn miscounted(expected: usize, bound: usize) -> Error {
+    let parameters = if expected == 1 {
+        "parameter"
+    } else {
+        "parameters"
+    };
+    let bound = match bound {
+        0 => "none were".to_string(),
+        1 => "1 was".to_string(),
+        bound => format!("{bound} were"),
+    };
+    Error::Input(format!(
+        "the statement has {expected} {parameters}, but {bound} bound"
+    ))
+}
+
+/// The error for a `DoPut` whose first message says nothing.
+pub(crate) fn without_command(error: &DoPutError) -> Error {
+    Error::Input(match error {
+        DoPutError::MissingCommand => {
+            "DoPut: no command and no data came; a bulk load needs at least one batch, empty or not".into()
+        }
+        DoPutError::MissingFlightDescriptor => {
+            "DoPut: the first message has no descriptor; it has to hold the command".to_string()
+        }
+    })
 }
 
 fn values(batch: &RecordBatch, row: usize) -> Result<Vec<ScalarValue>> {
@@ -113,7 +140,11 @@ mod tests {
         let error = decode(messages(batch), 2).await.unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the statement has 2 parameters, but 1 were bound"
+            "the statement has 2 parameters, but 1 was bound"
+        );
+        assert_eq!(
+            miscounted(1, 0).to_string(),
+            "the statement has 1 parameter, but none were bound"
         );
     }
 

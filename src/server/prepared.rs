@@ -5,33 +5,64 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use arrow::datatypes::{Schema, SchemaRef};
 use arrow_flight::{
     FlightDescriptor, FlightInfo,
     sql::{
-        ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult,
+        ActionCreatePreparedStatementRequest, ActionCreatePreparedSubstraitPlanRequest,
         CommandPreparedStatementQuery, CommandPreparedStatementUpdate,
-        DoPutPreparedStatementResult, server::PeekableFlightDataStream,
+        CommandStatementSubstraitPlan, DoPutPreparedStatementResult,
+        server::PeekableFlightDataStream,
     },
 };
 use datafusion::scalar::ScalarValue;
-use tonic::Response;
+use futures::FutureExt;
+use tonic::{Code, Response, Status};
 
-use super::{parameters, schema, service::Service, session, wire};
+use super::{
+    messages::PreparedStatementResult,
+    parameters, schema,
+    service::Service,
+    session,
+    statement::{self, Begun, Work},
+    wire,
+};
 use crate::{
     error::{Error, Result},
     statement::Prepared,
 };
 
-/// A statement's text, what it takes and gives, and the values last bound to it.
+/// A statement, and the values last bound to it.
 pub(crate) struct PreparedStatement {
-    pub(super) sql: String,
-    pub(super) prepared: Prepared,
+    text: Text,
     bound: Mutex<Option<Vec<Vec<ScalarValue>>>>,
+}
+
+/// What is run.
+enum Text {
+    /// SQL, with what it takes and gives.
+    Sql { sql: String, prepared: Prepared },
+    /// A Substrait plan, which takes nothing.
+    Substrait {
+        command: CommandStatementSubstraitPlan,
+        schema: SchemaRef,
+    },
 }
 
 impl PreparedStatement {
     fn expected(&self) -> usize {
-        self.prepared.parameters.fields().len()
+        match &self.text {
+            Text::Sql { prepared, .. } => prepared.parameters.fields().len(),
+            Text::Substrait { .. } => 0,
+        }
+    }
+
+    /// The schema of its rows; empty when it has none.
+    pub(super) fn schema(&self) -> SchemaRef {
+        match &self.text {
+            Text::Sql { prepared, .. } => schema::of_rows(prepared),
+            Text::Substrait { schema, .. } => SchemaRef::clone(schema),
+        }
     }
 
     /// The rows to run the statement with; one empty row when it takes no parameters.
@@ -40,9 +71,7 @@ impl PreparedStatement {
         match (bound.as_ref(), self.expected()) {
             (Some(rows), _) => Ok(rows.clone()),
             (None, 0) => Ok(vec![Vec::new()]),
-            (None, expected) => Err(Error::Input(format!(
-                "the statement has {expected} parameters, but none were bound"
-            ))),
+            (None, expected) => Err(parameters::miscounted(expected, 0)),
         }
     }
 }
@@ -53,25 +82,51 @@ impl Service {
     pub(super) async fn prepare(
         &self,
         command: ActionCreatePreparedStatementRequest,
-    ) -> Result<ActionCreatePreparedStatementResult> {
+    ) -> Result<PreparedStatementResult> {
         session::refuse_transaction(command.transaction_id.as_ref())?;
-        let prepared = self.engine.prepare(&command.query).await;
-        // Drivers take UNIMPLEMENTED for a server that cannot prepare, and go on without.
-        let prepared = prepared.map_err(|error| match error {
-            Error::Unsupported(message) => Error::Input(message),
-            other => other,
-        })?;
-        let dataset_schema = wire::schema_bytes(&schema::of_rows(&prepared))?;
-        let parameter_schema = wire::schema_bytes(&wire::result_schema(&prepared.parameters))?;
-        let handle = self.shared.prepared.insert(PreparedStatement {
-            sql: command.query,
-            prepared,
+        let (engine, sql) = (self.engine.clone(), command.query.clone());
+        let planning = async move { engine.prepare(&sql).await };
+        let prepared = self.plan_only(&command.query, planning).await;
+        let prepared = prepared.map_err(understood)?;
+        let parameters = wire::result_schema(&prepared.parameters);
+        let is_update = !prepared.is_query;
+        let sql = command.query;
+        self.keep_prepared(Text::Sql { sql, prepared }, &parameters, is_update)
+    }
+
+    /// As [`Service::prepare`], for a Substrait plan.
+    pub(super) async fn prepare_substrait(
+        &self,
+        command: ActionCreatePreparedSubstraitPlanRequest,
+    ) -> Result<PreparedStatementResult> {
+        session::refuse_transaction(command.transaction_id.as_ref())?;
+        let command = CommandStatementSubstraitPlan {
+            plan: command.plan,
+            transaction_id: None,
+        };
+        let schema = self.schema_of_substrait(command.clone()).await?;
+        self.keep_prepared(Text::Substrait { command, schema }, &Schema::empty(), false)
+    }
+
+    fn keep_prepared(
+        &self,
+        text: Text,
+        parameters: &Schema,
+        is_update: bool,
+    ) -> Result<PreparedStatementResult> {
+        let statement = PreparedStatement {
+            text,
             bound: Mutex::default(),
-        });
-        Ok(ActionCreatePreparedStatementResult {
-            prepared_statement_handle: handle,
+        };
+        let dataset_schema = wire::schema_bytes(&statement.schema())?;
+        let parameter_schema = wire::schema_bytes(parameters)?;
+        let prepared = &self.shared.prepared;
+        let issued = prepared.insert(self.engine.caller(), statement)?;
+        Ok(PreparedStatementResult {
+            prepared_statement_handle: issued.handle,
             dataset_schema,
             parameter_schema,
+            is_update: Some(is_update),
         })
     }
 
@@ -99,22 +154,44 @@ impl Service {
         command: CommandPreparedStatementQuery,
         descriptor: FlightDescriptor,
     ) -> Result<Response<FlightInfo>> {
+        let begun = self.begin_prepared(&command).await?;
+        self.finish(begun, descriptor).await
+    }
+
+    /// Plans with the values last bound.
+    pub(super) async fn begin_prepared(
+        &self,
+        command: &CommandPreparedStatementQuery,
+    ) -> Result<Begun> {
         let statement = self.prepared_statement(&command.prepared_statement_handle)?;
+        let (sql, prepared) = match &statement.text {
+            Text::Sql { sql, prepared } => (sql.clone(), prepared),
+            Text::Substrait { command, .. } => return self.begin_substrait(command.clone()).await,
+        };
         let rows = statement.rows()?;
-        if !statement.prepared.is_query {
-            let changed = self.update(&statement.sql, &rows).await?;
-            return self.announce_done(changed, descriptor);
+        let query = self.begin(&sql)?;
+        let engine = self.engine.clone();
+        if !prepared.is_query {
+            let change = async move { statement::update(&engine, &sql, &rows).await };
+            let work = Work::Change(change.boxed());
+            return Ok(Begun { query, work });
         }
-        let mut plans = Vec::with_capacity(rows.len());
-        for row in &rows {
-            plans.push(self.engine.plan(&statement.sql, row).await?);
-        }
+        let planning = async move {
+            let mut plans = Vec::with_capacity(rows.len());
+            for row in &rows {
+                plans.push(engine.plan(&sql, row).await?);
+            }
+            Ok(plans)
+        };
+        let (plans, _) = query.work(self.deadline(), planning).await?;
         // The values may settle a type that the bare statement leaves open.
         let schema = plans
             .first()
-            .map_or(&statement.prepared.schema, |planned| &planned.schema);
+            .map_or(&prepared.schema, |planned| &planned.schema);
         let schema = wire::result_schema(schema);
-        self.announce_query(schema, plans, descriptor)
+        let plans = plans.into();
+        let work = Work::Query { schema, plans };
+        Ok(Begun { query, work })
     }
 
     /// `DoPut`: executes as an update, with the rows sent along or those bound before.
@@ -128,7 +205,15 @@ impl Service {
             Some(rows) => rows,
             None => statement.rows()?,
         };
-        Ok(self.update(&statement.sql, &rows).await?.max(0))
+        let Text::Sql { sql, .. } = &statement.text else {
+            return Err(Error::Unsupported(
+                "a Substrait plan cannot write: send the statement as SQL".into(),
+            ));
+        };
+        let query = self.begin(sql)?;
+        let (engine, sql) = (self.engine.clone(), sql.clone());
+        let change = async move { statement::update(&engine, &sql, &rows).await };
+        Ok(self.change(&query, change).await?.max(0))
     }
 
     /// The statement of a handle.
@@ -139,10 +224,25 @@ impl Service {
         &self,
         handle: &[u8],
     ) -> Result<std::sync::Arc<PreparedStatement>> {
-        self.shared.prepared.get(handle).ok_or_else(|| {
+        let prepared = &self.shared.prepared;
+        prepared.get(self.engine.caller(), handle).ok_or_else(|| {
             Error::NotFound(
                 "this prepared statement was closed or has expired: prepare it again".into(),
             )
         })
+    }
+}
+
+/// Drivers take UNIMPLEMENTED for a server that cannot prepare, and go on without: what is not offered is told as an error
+/// of the statement.
+fn understood(error: Error) -> Error {
+    let status = Status::from(error);
+    let code = match status.code() {
+        Code::Unimplemented => Code::InvalidArgument,
+        other => other,
+    };
+    Error::Remote {
+        code,
+        message: status.message().to_string(),
     }
 }

@@ -20,12 +20,17 @@ pub(crate) async fn of(service: &Service, command: &[u8]) -> Result<SchemaRef> {
         .map_err(|error| Error::Input(format!("this is no Flight SQL command: {error}")))?;
     let schema = match Command::try_from(any)? {
         Command::CommandStatementQuery(command) => {
-            let prepared = service.engine.prepare(&command.query).await?;
+            let (engine, sql) = (service.engine.clone(), command.query.clone());
+            let planning = async move { engine.prepare(&sql).await };
+            let prepared = service.plan_only(&command.query, planning).await?;
             of_rows(&prepared)
         }
         Command::CommandPreparedStatementQuery(command) => {
             let statement = service.prepared_statement(&command.prepared_statement_handle)?;
-            of_rows(&statement.prepared)
+            statement.schema()
+        }
+        Command::CommandStatementSubstraitPlan(command) => {
+            service.schema_of_substrait(command).await?
         }
         Command::CommandGetCatalogs(command) => command.into_builder().schema(),
         Command::CommandGetDbSchemas(command) => command.into_builder().schema(),

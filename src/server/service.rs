@@ -1,12 +1,16 @@
 //! What the calls need of the engine, and what is kept for clients between two calls.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    ops::Deref,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use arrow_flight::{
-    FlightDescriptor, FlightInfo,
+    Action, FlightDescriptor, FlightInfo, HandshakeRequest, PollInfo,
     sql::{
-        ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult,
         CommandGetDbSchemas, CommandGetTables, CommandPreparedStatementQuery,
         CommandPreparedStatementUpdate, CommandStatementIngest, CommandStatementQuery,
         CommandStatementSubstraitPlan, CommandStatementUpdate, DoPutPreparedStatementResult,
@@ -15,31 +19,137 @@ use arrow_flight::{
     },
 };
 use bytes::Bytes;
-use futures::{
-    FutureExt,
-    future::{self, BoxFuture},
-};
-use tonic::{Extensions, Response, metadata::MetadataMap};
+use datafusion::common::runtime::SpawnedTask;
+use futures::{FutureExt, future::BoxFuture};
+use tokio::time::sleep;
+use tonic::{Extensions, Response, Streaming, metadata::MetadataMap};
+use uuid::Uuid;
 
 use super::{
-    handles::Handles, prepared::PreparedStatement, schema, sql_info, statement::Answer, wire, xdbc,
+    auth::{self, Gate},
+    clock::Clock,
+    handles::{Capacity, Handles, Kind, Lifetime},
+    limits, metrics,
+    poll::Polled,
+    prepared::PreparedStatement,
+    schema,
+    session::{SessionLimits, Sessions},
+    sql_info,
+    statement::Answer,
+    wire, xdbc,
 };
-use crate::{engine::Engine, error::Result};
+use crate::{engine::Engine, error::Result, limits::Limits, queries::Deadline};
 
 /// A result waits this long for being fetched (again): clients fetch at once.
-const ANSWER_TIME_TO_LIVE: Duration = Duration::from_mins(2);
-const MAX_ANSWERS: usize = 256;
+const ANSWER_LIFETIME: Lifetime = Lifetime {
+    unused: Duration::from_mins(5),
+    longest: Duration::from_hours(1),
+};
+const ANSWERS: Kind = Kind {
+    plural: "results",
+    remedy: "fetch them",
+    per_user: "--user-results",
+    in_all: "--max-results",
+};
+/// Whoever polls comes back soon.
+const POLL_LIFETIME: Lifetime = Lifetime {
+    unused: Duration::from_mins(2),
+    longest: Duration::from_hours(1),
+};
+const POLLS: Kind = Kind {
+    plural: "statements that are polled for",
+    remedy: "wait for them or cancel some",
+    per_user: "--user-results",
+    in_all: "--max-results",
+};
 /// Tools keep prepared statements open for as long as a window is.
-const PREPARED_TIME_TO_LIVE: Duration = Duration::from_hours(8);
-const MAX_PREPARED: usize = 4096;
+const PREPARED_LIFETIME: Lifetime = Lifetime {
+    unused: Duration::from_hours(8),
+    longest: Duration::from_hours(24 * 7),
+};
+const PREPARED: Kind = Kind {
+    plural: "prepared statements",
+    remedy: "close some",
+    per_user: "--user-prepared",
+    in_all: "--max-prepared",
+};
+/// How often what nobody used for too long is given up.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 
 /// One lake, and what is kept for its clients between two calls.
 pub(crate) struct Shared {
     engine: Engine,
-    pub(super) answers: Handles<Answer>,
-    pub(super) prepared: Handles<PreparedStatement>,
+    gate: Gate,
+    pub(super) kept: Arc<Kept>,
     pub(super) sql_info: SqlInfoData,
     pub(super) xdbc_types: XdbcTypeInfoData,
+    _sweeping: SpawnedTask<()>,
+}
+
+/// What clients come back for.
+pub(crate) struct Kept {
+    pub(super) answers: Handles<Answer>,
+    pub(super) polls: Handles<Polled>,
+    pub(super) prepared: Handles<PreparedStatement>,
+    pub(super) sessions: Sessions,
+}
+
+impl Deref for Shared {
+    type Target = Kept;
+
+    fn deref(&self) -> &Kept {
+        &self.kept
+    }
+}
+
+impl Kept {
+    fn new(limits: &Limits) -> Self {
+        let clock = Clock::default();
+        let answers = Capacity::new(limits.results_per_user, limits.results);
+        let prepared = Capacity::new(limits.prepared_per_user, limits.prepared);
+        let sessions = SessionLimits {
+            capacity: Capacity::new(limits.sessions_per_user, limits.sessions),
+            unused: limits.session_idle,
+        };
+        Self {
+            answers: Handles::new(
+                ANSWERS,
+                answers,
+                ANSWER_LIFETIME,
+                clock.clone(),
+                Answer::is_spent,
+            ),
+            polls: Handles::new(
+                POLLS,
+                answers,
+                POLL_LIFETIME,
+                clock.clone(),
+                Polled::is_spent,
+            ),
+            prepared: Handles::new(
+                PREPARED,
+                prepared,
+                PREPARED_LIFETIME,
+                clock.clone(),
+                |_| false,
+            ),
+            sessions: Sessions::new(sessions, clock),
+        }
+    }
+
+    /// Gives up what nobody used for too long, now and then, as long as anything is kept.
+    async fn keep_swept(kept: Weak<Self>) {
+        loop {
+            sleep(SWEEP_INTERVAL).await;
+            let Some(kept) = kept.upgrade() else {
+                return;
+            };
+            kept.answers.sweep();
+            kept.polls.sweep();
+            kept.prepared.sweep();
+            kept.sessions.sweep();
+        }
+    }
 }
 
 /// One caller's view of the server, made anew for every call.
@@ -47,6 +157,20 @@ pub(crate) struct Service {
     /// The lake as the caller sees it.
     pub(super) engine: Engine,
     pub(super) shared: Arc<Shared>,
+    /// From where it is called.
+    pub(super) address: Option<SocketAddr>,
+    /// When its client no longer waits.
+    pub(super) deadline: Option<Deadline>,
+    session_id: Option<Uuid>,
+    /// By what the client may name its session from now on.
+    cookie: Option<String>,
+}
+
+impl Service {
+    /// What the session is called in lists; nobody gets into it by that.
+    pub(super) fn session_id(&self) -> Option<String> {
+        self.session_id.map(|id| id.to_string())
+    }
 }
 
 impl Shared {
@@ -54,13 +178,15 @@ impl Shared {
     ///
     /// # Errors
     /// [`Error::Arrow`](crate::error::Error::Arrow) never in practice: the fixed answers are built here.
-    fn new(engine: Engine) -> Result<Self> {
+    fn new(engine: Engine, gate: Gate) -> Result<Self> {
+        let kept = Arc::new(Kept::new(engine.limits()));
         Ok(Self {
-            answers: Handles::new(MAX_ANSWERS, ANSWER_TIME_TO_LIVE),
-            prepared: Handles::new(MAX_PREPARED, PREPARED_TIME_TO_LIVE),
+            _sweeping: SpawnedTask::spawn(Kept::keep_swept(Arc::downgrade(&kept))),
+            kept,
             sql_info: sql_info::data(&engine.session_state()?).map_err(wire::flight_error)?,
             xdbc_types: xdbc::data().map_err(wire::flight_error)?,
             engine,
+            gate,
         })
     }
 }
@@ -72,6 +198,19 @@ pub(super) trait Entrance: Send + Sync {
     /// # Errors
     /// [`Error::Unauthenticated`](crate::error::Error::Unauthenticated) when the request does not say, or wrongly.
     fn enter<'a>(&'a self, request: &'a Credentials) -> Reply<'a, Arc<dyn Calls>>;
+
+    /// How much is kept for clients.
+    fn kept(&self) -> metrics::Kept;
+
+    /// The token with which whoever shakes hands may come back.
+    ///
+    /// # Errors
+    /// As [`Entrance::enter`].
+    fn shake_hands<'a>(
+        &'a self,
+        request: &'a Credentials,
+        messages: &'a mut Streaming<HandshakeRequest>,
+    ) -> Reply<'a, String>;
 }
 
 /// What a request says of its caller.
@@ -83,12 +222,40 @@ pub(super) struct Credentials {
 }
 
 impl Entrance for Arc<Shared> {
-    fn enter<'a>(&'a self, _request: &'a Credentials) -> Reply<'a, Arc<dyn Calls>> {
-        let service = Service {
-            engine: self.engine.clone(),
-            shared: Self::clone(self),
-        };
-        future::ready(Ok(Arc::new(service) as Arc<dyn Calls>)).boxed()
+    fn enter<'a>(&'a self, request: &'a Credentials) -> Reply<'a, Arc<dyn Calls>> {
+        async move {
+            let guest = self.gate.admit(self.engine.access(), request).await?;
+            let caller = Arc::new(guest.caller);
+            let address = auth::peer(request);
+            let entered = self.sessions.enter(&caller, guest.session, address)?;
+            let service = Service {
+                engine: self.engine.on_behalf_of(caller, entered.session),
+                shared: Self::clone(self),
+                address,
+                deadline: limits::deadline(&request.metadata),
+                session_id: entered.id,
+                cookie: entered.cookie,
+            };
+            Ok(Arc::new(service) as Arc<dyn Calls>)
+        }
+        .boxed()
+    }
+
+    fn kept(&self) -> metrics::Kept {
+        metrics::Kept {
+            sessions: self.sessions.count(),
+            prepared: self.prepared.count(),
+            results: self.answers.count(),
+        }
+    }
+
+    fn shake_hands<'a>(
+        &'a self,
+        request: &'a Credentials,
+        messages: &'a mut Streaming<HandshakeRequest>,
+    ) -> Reply<'a, String> {
+        let welcome = self.gate.welcome(self.engine.access(), request, messages);
+        welcome.boxed()
     }
 }
 
@@ -114,10 +281,9 @@ pub(super) trait Calls: Send + Sync {
     fn fetch(&self, handle: Bytes) -> Reply<'_, Response<wire::FlightStream>>;
     fn update_statement(&self, command: CommandStatementUpdate) -> Reply<'_, i64>;
     fn ingest(&self, command: CommandStatementIngest, messages: Messages) -> Reply<'_, i64>;
-    fn prepare(
-        &self,
-        command: ActionCreatePreparedStatementRequest,
-    ) -> Reply<'_, ActionCreatePreparedStatementResult>;
+    fn act(&self, action: Action) -> Reply<'_, Bytes>;
+    fn poll(&self, descriptor: FlightDescriptor) -> Reply<'_, PollInfo>;
+    fn cookie(&self) -> Option<&str>;
     fn close_prepared(&self, handle: &[u8]);
     fn bind(
         &self,
@@ -174,14 +340,18 @@ impl Calls for Service {
     fn ingest(&self, command: CommandStatementIngest, messages: Messages) -> Reply<'_, i64> {
         self.ingest(command, messages).boxed()
     }
-    fn prepare(
-        &self,
-        command: ActionCreatePreparedStatementRequest,
-    ) -> Reply<'_, ActionCreatePreparedStatementResult> {
-        self.prepare(command).boxed()
+    fn act(&self, action: Action) -> Reply<'_, Bytes> {
+        self.act(action).boxed()
+    }
+    fn poll(&self, descriptor: FlightDescriptor) -> Reply<'_, PollInfo> {
+        self.poll(descriptor).boxed()
+    }
+    fn cookie(&self) -> Option<&str> {
+        self.cookie.as_deref()
     }
     fn close_prepared(&self, handle: &[u8]) {
-        self.shared.prepared.remove(handle);
+        let prepared = &self.shared.prepared;
+        prepared.remove(self.engine.caller(), handle);
     }
     fn bind(
         &self,
@@ -213,6 +383,6 @@ impl Calls for Service {
 }
 
 /// The entrance to a lake.
-pub(super) fn entrance(engine: Engine) -> Result<Arc<dyn Entrance>> {
-    Ok(Arc::new(Arc::new(Shared::new(engine)?)))
+pub(super) fn entrance(engine: Engine, gate: Gate) -> Result<Arc<dyn Entrance>> {
+    Ok(Arc::new(Arc::new(Shared::new(engine, gate)?)))
 }

@@ -1,40 +1,303 @@
-//! Sessions and transactions, answered honestly: there are none yet. Every statement stands for
-//! itself and commits by itself; asking for what is so anyway succeeds, anything else is refused.
+//! Sessions: what a client chose for its statements, and its temporary tables, found again by the token, the cookie or the
+//! connection of its next call. And transactions, answered honestly: every statement commits by itself.
 
-use std::collections::HashMap;
-
-use arrow_flight::Action;
-use bytes::Bytes;
-use futures::{StreamExt, stream, stream::BoxStream};
-use prost::Message;
-use tonic::{Response, Status};
-
-use crate::{
-    error::{Error, Result},
-    lake::{CATALOG, DEFAULT_SCHEMA},
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
 };
 
-type Results = BoxStream<'static, Result<arrow_flight::Result, Status>>;
+use bytes::Bytes;
+use uuid::Uuid;
 
-/// Session options and the like: the actions of Flight that Flight SQL's clients use.
-pub(crate) fn act(action: &Action) -> Result<Response<Results>> {
-    let body = match action.r#type.as_str() {
-        // Drivers always send it at the end, JDBC even insists.
-        "CloseSession" => CloseSessionResult { status: CLOSED }.encode_to_vec(),
-        "GetSessionOptions" => session_options().encode_to_vec(),
-        "SetSessionOptions" => {
-            let request = SessionOptions::decode(action.body.clone())
-                .map_err(|error| Error::Input(format!("SetSessionOptions: {error}")))?;
-            refused_options(&request).encode_to_vec()
+use super::{
+    clock::Clock,
+    handles::{Capacity, Principal},
+    messages::{
+        CLOSED, CloseSessionResult, INVALID_NAME, INVALID_VALUE, OptionError, OptionValue,
+        SessionOptionValue, SessionOptions, SetSessionOptionsResult,
+    },
+    service::Service,
+};
+use crate::{
+    access::Caller,
+    engine::Session,
+    error::{Error, Result},
+    statement::{Setting, SettingName},
+};
+
+/// The cookie that names a session.
+pub(crate) const SESSION_COOKIE: &str = "arrow_flight_session_id";
+
+/// By what a client is known at its next call.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum SessionKey {
+    /// The session that its token names.
+    Token(Uuid),
+    /// The cookie that it was given.
+    Cookie(String),
+    /// Its connection, when it takes neither.
+    Connection(SocketAddr),
+}
+
+/// How many sessions there may be, and how long one is kept that nobody uses.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SessionLimits {
+    pub(crate) capacity: Capacity,
+    pub(crate) unused: Duration,
+}
+
+/// The sessions of all clients, each of one principal.
+#[derive(Debug)]
+pub(crate) struct Sessions {
+    limits: SessionLimits,
+    clock: Clock,
+    kept: Mutex<HashMap<(Principal, SessionKey), Arc<Kept>>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    id: Uuid,
+    session: Arc<Session>,
+    cookie: String,
+    used_at: Mutex<SystemTime>,
+}
+
+/// A client's session, for one call.
+#[derive(Debug)]
+pub(crate) struct Entered {
+    pub(crate) session: Arc<Session>,
+    /// What it is called in lists.
+    pub(crate) id: Option<Uuid>,
+    /// To be sent to a client that has nothing better to name its session by than its connection.
+    pub(crate) cookie: Option<String>,
+}
+
+impl Sessions {
+    pub(crate) fn new(limits: SessionLimits, clock: Clock) -> Self {
+        Self {
+            limits,
+            clock,
+            kept: Mutex::default(),
         }
-        other => {
-            return Err(Error::Unsupported(format!(
-                "the action '{other}' is not offered"
+    }
+
+    /// The session of a call: the one of its key, or a new one. A cookie that is unknown counts for nothing.
+    ///
+    /// # Errors
+    /// [`Error::Exhausted`] when there are as many sessions as there may be, and all hold something.
+    pub(crate) fn enter(
+        &self,
+        caller: &Caller,
+        key: SessionKey,
+        connection: Option<SocketAddr>,
+    ) -> Result<Entered> {
+        let owner = Principal::from(caller);
+        let is_known_by_cookie = matches!(key, SessionKey::Cookie(_));
+        let is_named = is_known_by_cookie || matches!(key, SessionKey::Token(_));
+        let place = (owner, key);
+        let now = self.clock.now();
+        let mut kept = self.lock();
+        if let Some(found) = self.find(&mut kept, &place, now) {
+            return Ok(Entered {
+                session: Arc::clone(&found.session),
+                id: Some(found.id),
+                cookie: (!is_named).then(|| found.cookie.clone()),
+            });
+        }
+        if is_known_by_cookie {
+            let Some(connection) = connection else {
+                return Ok(Entered {
+                    session: Arc::default(),
+                    id: None,
+                    cookie: None,
+                });
+            };
+            drop(kept);
+            return self.enter(caller, SessionKey::Connection(connection), None);
+        }
+        self.make_room(&mut kept, &place.0, now)?;
+        let new = Arc::new(Kept {
+            id: Uuid::now_v7(),
+            session: Arc::default(),
+            cookie: Uuid::new_v4().to_string(),
+            used_at: Mutex::new(now),
+        });
+        let entered = Entered {
+            session: Arc::clone(&new.session),
+            id: Some(new.id),
+            cookie: (!is_named).then(|| new.cookie.clone()),
+        };
+        if !is_named {
+            let by_cookie = SessionKey::Cookie(new.cookie.clone());
+            kept.insert((place.0.clone(), by_cookie), Arc::clone(&new));
+        }
+        kept.insert(place, new);
+        Ok(entered)
+    }
+
+    /// Ends a session, by whatever it is known.
+    pub(crate) fn close(&self, session: &Arc<Session>) {
+        session.close();
+        let mut kept = self.lock();
+        kept.retain(|_, kept| !Arc::ptr_eq(&kept.session, session));
+    }
+
+    /// Ends those that nobody used for too long.
+    pub(crate) fn sweep(&self) {
+        let now = self.clock.now();
+        self.remove_unused(&mut self.lock(), now);
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        count(&self.lock(), None)
+    }
+
+    fn find(
+        &self,
+        kept: &mut Table,
+        place: &(Principal, SessionKey),
+        now: SystemTime,
+    ) -> Option<Arc<Kept>> {
+        let found = Arc::clone(kept.get(place)?);
+        let mut used_at = found.used_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if now >= *used_at + self.limits.unused {
+            drop(used_at);
+            found.session.close();
+            kept.retain(|_, kept| !Arc::ptr_eq(kept, &found));
+            return None;
+        }
+        *used_at = now;
+        drop(used_at);
+        Some(found)
+    }
+
+    fn make_room(&self, kept: &mut Table, owner: &Principal, now: SystemTime) -> Result<()> {
+        let Capacity { per_user, in_all } = self.limits.capacity;
+        // Keys are counted first: there are at least as many as sessions.
+        if kept.len() < per_user.min(in_all) {
+            return Ok(());
+        }
+        let is_full = |kept: &Table| count(kept, None) >= in_all;
+        let is_full_for_owner = |kept: &Table| count(kept, Some(owner)) >= per_user;
+        if !is_full(kept) && !is_full_for_owner(kept) {
+            return Ok(());
+        }
+        self.remove_unused(kept, now);
+        if is_full_for_owner(kept) && !remove_plain(kept, Some(owner)) {
+            return Err(Error::Exhausted(format!(
+                "sessions: {} has {per_user}, the most that one user may have: close some, or raise --user-sessions",
+                owner.user()
             )));
         }
-    };
-    let result = arrow_flight::Result::new(Bytes::from(body));
-    Ok(Response::new(stream::iter([Ok(result)]).boxed()))
+        if is_full(kept) && !remove_plain(kept, None) {
+            return Err(Error::Exhausted(format!(
+                "sessions: the server keeps {in_all}, the most that it may: close some, try again later, \
+                 or raise --max-sessions"
+            )));
+        }
+        Ok(())
+    }
+
+    fn remove_unused(&self, kept: &mut Table, now: SystemTime) {
+        kept.retain(|_, kept| {
+            let is_used = now < kept.used_at() + self.limits.unused;
+            if !is_used {
+                kept.session.close();
+            }
+            is_used
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+type Table = HashMap<(Principal, SessionKey), Arc<Kept>>;
+
+impl Kept {
+    fn used_at(&self) -> SystemTime {
+        *self.used_at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How many sessions there are, of one principal or of all; a cookie is another key of the same.
+fn count(kept: &Table, owner: Option<&Principal>) -> usize {
+    let keys = kept.keys();
+    keys.filter(|(principal, key)| {
+        !matches!(key, SessionKey::Cookie(_)) && owner.is_none_or(|owner| owner == principal)
+    })
+    .count()
+}
+
+/// Forgets the session unused for longest of those with which nothing is lost. Returns whether there was one.
+fn remove_plain(kept: &mut Table, owner: Option<&Principal>) -> bool {
+    let oldest = kept
+        .iter()
+        .filter(|((principal, _), _)| owner.is_none_or(|owner| owner == principal))
+        .filter(|(_, kept)| kept.session.is_plain() && Arc::strong_count(&kept.session) == 1)
+        .min_by_key(|(_, kept)| kept.used_at())
+        .map(|(_, oldest)| Arc::clone(oldest));
+    match oldest {
+        Some(oldest) => {
+            kept.retain(|_, kept| !Arc::ptr_eq(kept, &oldest));
+            true
+        }
+        None => false,
+    }
+}
+
+impl Service {
+    /// `SetSessionOptions`: sets what can be set, and says of the rest what is wrong with it.
+    pub(super) fn set_options(&self, request: &SessionOptions) -> SetSessionOptionsResult {
+        let wrong = request.options.iter().filter_map(|(name, value)| {
+            let value = self.set_option(name, value).err()?;
+            Some((name.clone(), OptionError { value }))
+        });
+        SetSessionOptionsResult {
+            errors: wrong.collect(),
+        }
+    }
+
+    fn set_option(&self, name: &str, value: &SessionOptionValue) -> Result<(), i32> {
+        let known = SettingName::ALL.into_iter();
+        let name = known.into_iter().find(|known| known.as_str() == name);
+        let name = name.ok_or(INVALID_NAME)?;
+        let setting = match &value.value {
+            None => Setting::Reset(name),
+            Some(OptionValue::String(text)) if text.is_empty() => Setting::Reset(name),
+            Some(OptionValue::String(text)) => Setting::Change {
+                name,
+                value: text.clone(),
+            },
+            Some(_) => return Err(INVALID_VALUE),
+        };
+        self.engine.set(&setting).map_err(|error| {
+            tracing::debug!(%error, "a session option was refused");
+            INVALID_VALUE
+        })
+    }
+
+    /// `GetSessionOptions`.
+    pub(super) fn options(&self) -> SessionOptions {
+        let settings = self.engine.session().settings();
+        let options = SettingName::ALL.map(|name| {
+            let value = Some(OptionValue::String(name.value(&settings).to_string()));
+            (name.as_str().to_string(), SessionOptionValue { value })
+        });
+        SessionOptions {
+            options: options.into(),
+        }
+    }
+
+    /// `CloseSession`: the next call begins a new one.
+    pub(super) fn close_session(&self) -> CloseSessionResult {
+        self.shared.sessions.close(self.engine.session());
+        CloseSessionResult { status: CLOSED }
+    }
 }
 
 /// Why transactions are refused, and what to do.
@@ -52,112 +315,120 @@ pub(crate) fn refuse_transaction(id: Option<&Bytes>) -> Result<()> {
     }
 }
 
-fn fixed_options() -> [(&'static str, &'static str); 2] {
-    [("catalog", CATALOG), ("schema", DEFAULT_SCHEMA)]
-}
-
-fn session_options() -> SessionOptions {
-    let options = fixed_options().map(|(name, value)| {
-        let value = Some(OptionValue::String(value.to_string()));
-        (name.to_string(), SessionOptionValue { value })
-    });
-    SessionOptions {
-        options: options.into(),
-    }
-}
-
-fn refused_options(request: &SessionOptions) -> SetSessionOptionsResult {
-    let mut errors = HashMap::new();
-    for (name, asked) in &request.options {
-        let fixed = fixed_options().into_iter().find(|(known, _)| known == name);
-        let value = match (fixed, &asked.value) {
-            (None, _) => INVALID_NAME,
-            (Some((_, value)), Some(OptionValue::String(asked))) if value == asked => continue,
-            (Some(_), _) => INVALID_VALUE,
-        };
-        errors.insert(name.clone(), OptionError { value });
-    }
-    SetSessionOptionsResult { errors }
-}
-
-// Messages of Flight.proto that arrow-flight 59 does not have.
-
-const CLOSED: i32 = 1;
-const INVALID_NAME: i32 = 1;
-const INVALID_VALUE: i32 = 2;
-
-/// `SetSessionOptionsRequest` and `GetSessionOptionsResult`, which are alike.
-#[derive(Clone, PartialEq, Message)]
-struct SessionOptions {
-    #[prost(map = "string, message", tag = "1")]
-    options: HashMap<String, SessionOptionValue>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct SessionOptionValue {
-    #[prost(oneof = "OptionValue", tags = "1, 2, 3, 4")]
-    value: Option<OptionValue>,
-}
-
-#[derive(Clone, PartialEq, prost::Oneof)]
-enum OptionValue {
-    #[prost(string, tag = "1")]
-    String(String),
-    #[prost(bool, tag = "2")]
-    Bool(bool),
-    #[prost(sfixed64, tag = "3")]
-    Int(i64),
-    #[prost(double, tag = "4")]
-    Double(f64),
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct SetSessionOptionsResult {
-    #[prost(map = "string, message", tag = "1")]
-    errors: HashMap<String, OptionError>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct OptionError {
-    #[prost(int32, tag = "1")]
-    value: i32,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct CloseSessionResult {
-    #[prost(int32, tag = "1")]
-    status: i32,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        access::Role,
+        server::clock::test::{Hand, clock},
+    };
+
+    const UNUSED: Duration = Duration::from_mins(30);
+
+    fn sessions(per_user: usize, in_all: usize) -> (Sessions, Hand) {
+        let (clock, hand) = clock();
+        let limits = SessionLimits {
+            capacity: Capacity { per_user, in_all },
+            unused: UNUSED,
+        };
+        (Sessions::new(limits, clock), hand)
+    }
+
+    fn user(name: &str) -> Caller {
+        Caller::user(name, Role::Analyst)
+    }
+
+    fn address(port: u16) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], port))
+    }
+
+    fn connection(port: u16) -> SessionKey {
+        SessionKey::Connection(address(port))
+    }
+
+    /// Enters, and leaves a mark in the session.
+    fn enter(sessions: &Sessions, name: &str, key: SessionKey, schema: &str) -> Entered {
+        let entered = sessions.enter(&user(name), key, None).unwrap();
+        let schema = schema.to_string();
+        entered.session.change(|settings| settings.schema = schema);
+        entered
+    }
+
+    fn schema(sessions: &Sessions, name: &str, key: SessionKey) -> String {
+        let entered = sessions.enter(&user(name), key, Some(address(99))).unwrap();
+        entered.session.settings().schema.clone()
+    }
 
     #[test]
-    fn only_what_is_so_anyway_can_be_set() {
-        let text = |value: &str| SessionOptionValue {
-            value: Some(OptionValue::String(value.to_string())),
-        };
-        let options = HashMap::from([
-            ("catalog".to_string(), text(CATALOG)),
-            ("schema".to_string(), text("silver")),
-            ("colour".to_string(), text("blue")),
-        ]);
-        let result = refused_options(&SessionOptions { options });
-        let expected = HashMap::from([
-            (
-                "schema".to_string(),
-                OptionError {
-                    value: INVALID_VALUE,
-                },
-            ),
-            (
-                "colour".to_string(),
-                OptionError {
-                    value: INVALID_NAME,
-                },
-            ),
-        ]);
-        assert_eq!(result.errors, expected);
+    fn a_session_is_found_by_connection_and_by_the_cookie_that_was_given() {
+        let (sessions, _) = sessions(8, 8);
+        let first = enter(&sessions, "ann", connection(1), "silver");
+        let cookie = SessionKey::Cookie(first.cookie.unwrap());
+        assert_eq!(schema(&sessions, "ann", cookie.clone()), "silver");
+        assert_eq!(schema(&sessions, "ann", connection(1)), "silver");
+        assert_eq!(schema(&sessions, "ann", connection(2)), "gold");
+        let token = SessionKey::Token(Uuid::new_v4());
+        assert!(
+            enter(&sessions, "ann", token.clone(), "bronze")
+                .cookie
+                .is_none()
+        );
+        assert_eq!(schema(&sessions, "ann", token), "bronze");
+        sessions.close(&first.session);
+        assert_eq!(schema(&sessions, "ann", cookie), "gold");
+        assert_eq!(schema(&sessions, "ann", connection(1)), "gold");
+    }
+
+    #[test]
+    fn a_session_is_its_principals_alone() {
+        let (sessions, _) = sessions(8, 8);
+        let hers = enter(&sessions, "ann", connection(1), "silver");
+        let cookie = SessionKey::Cookie(hers.cookie.unwrap());
+        for key in [connection(1), cookie] {
+            assert_eq!(schema(&sessions, "bob", key.clone()), "gold");
+            let through_proxy = Caller {
+                proxy: Some("superset".into()),
+                ..user("ann")
+            };
+            let other = sessions.enter(&through_proxy, key, Some(address(1)));
+            assert_eq!(other.unwrap().session.settings().schema, "gold");
+        }
+        let invented = SessionKey::Cookie("chosen by a client".into());
+        enter(&sessions, "ann", invented.clone(), "silver");
+        let offered = sessions.enter(&user("ann"), invented, Some(address(3)));
+        assert!(offered.unwrap().cookie.is_some());
+    }
+
+    #[test]
+    fn a_session_that_nobody_uses_ends() {
+        let (sessions, hand) = sessions(8, 8);
+        enter(&sessions, "ann", connection(1), "silver");
+        enter(&sessions, "ann", connection(2), "silver");
+        hand.advance(UNUSED / 2);
+        assert_eq!(schema(&sessions, "ann", connection(1)), "silver");
+        hand.advance(UNUSED / 2);
+        assert_eq!(schema(&sessions, "ann", connection(1)), "silver");
+        sessions.sweep();
+        assert_eq!(sessions.count(), 1);
+        assert_eq!(schema(&sessions, "ann", connection(2)), "gold");
+    }
+
+    #[test]
+    fn when_there_are_too_many_those_without_settings_make_room_and_others_do_not() {
+        let (sessions, _) = sessions(2, 3);
+        for port in 0..10 {
+            assert_eq!(schema(&sessions, "ann", connection(port)), "gold");
+        }
+        assert_eq!(sessions.count(), 2);
+        for port in 20..22 {
+            enter(&sessions, "ann", connection(port), "silver");
+        }
+        let error = sessions.enter(&user("ann"), connection(30), None);
+        let message = error.unwrap_err().to_string();
+        assert!(message.contains("--user-sessions"), "{message}");
+        enter(&sessions, "bob", connection(1), "silver");
+        let error = sessions.enter(&user("eve"), connection(1), None);
+        let message = error.unwrap_err().to_string();
+        assert!(message.contains("--max-sessions"), "{message}");
     }
 }

@@ -3,9 +3,7 @@
 //! Its service plans and runs them, each in a session of the engine's; its ticket is kept under ours
 //! and its stream goes out through our encoder, so that clients see no difference to SQL.
 
-use std::sync::Arc;
-
-use arrow::datatypes::Schema;
+use arrow::datatypes::{Schema, SchemaRef};
 use arrow_flight::{
     FlightDescriptor, FlightInfo, IpcMessage, Ticket,
     flight_service_server::FlightService,
@@ -20,10 +18,13 @@ use tonic::{Code, Request, Response, Status};
 use super::{
     service::Service,
     session,
-    statement::{Answer, Source, UNCOUNTED},
+    statement::{Begun, Work},
     wire,
 };
-use crate::error::{Error, Result};
+use crate::{
+    engine::Engine,
+    error::{Error, Result},
+};
 
 /// A fresh session of the caller's engine for each call.
 struct Sessions(Box<dyn Fn() -> Result<SessionState> + Send + Sync>);
@@ -35,47 +36,71 @@ impl SessionStateProvider for Sessions {
     }
 }
 
+/// The service that understands Substrait, in sessions of the caller's.
+fn understanding(engine: Engine) -> SubstraitService {
+    let sessions = Sessions(Box::new(move || engine.session_state()));
+    SubstraitService::new_with_provider(Box::new(sessions))
+}
+
+/// Runs the plan behind one of that service's tickets.
+pub(super) async fn rows(engine: Engine, ticket: Ticket) -> Result<SendableRecordBatchStream> {
+    let messages = understanding(engine).do_get(Request::new(ticket)).await;
+    let messages = messages.map_err(|status| refused(&status))?;
+    wire::decode(messages.into_inner())
+        .await?
+        .ok_or_else(|| Error::Internal("a Substrait plan gave no schema".into()))
+}
+
 impl Service {
-    /// Runs the plan behind one of that service's tickets.
-    pub(super) async fn substrait_rows(&self, ticket: Ticket) -> Result<SendableRecordBatchStream> {
-        let messages = self.substrait().do_get(Request::new(ticket)).await;
-        let messages = messages.map_err(|status| refused(&status))?;
-        wire::decode(messages.into_inner())
-            .await?
-            .ok_or_else(|| Error::Internal("a Substrait plan gave no schema".into()))
-    }
-
-    /// The service that understands Substrait, in sessions of the caller's.
-    fn substrait(&self) -> SubstraitService {
-        let engine = self.engine.clone();
-        let sessions = Sessions(Box::new(move || engine.session_state()));
-        SubstraitService::new_with_provider(Box::new(sessions))
-    }
-
     /// `GetFlightInfo` for a Substrait plan.
     pub(super) async fn start_substrait(
         &self,
         command: CommandStatementSubstraitPlan,
         descriptor: FlightDescriptor,
     ) -> Result<Response<FlightInfo>> {
-        session::refuse_transaction(command.transaction_id.as_ref())?;
-        let request = Request::new(descriptor.clone());
-        let substrait = self.substrait();
-        let planned = substrait.get_flight_info_substrait_plan(command, request);
-        let planned = planned.await.map_err(|status| refused(&status))?;
-        let info = planned.into_inner();
-        let schema = Schema::try_from(IpcMessage(info.schema)).map_err(Error::from)?;
-        let ticket = info
-            .endpoint
-            .into_iter()
-            .find_map(|endpoint| endpoint.ticket)
-            .ok_or_else(|| Error::Internal("a Substrait plan gave no ticket".into()))?;
-        let answer = Answer {
-            schema: wire::result_schema(&Arc::new(schema)),
-            source: Source::Substrait(ticket),
-        };
-        self.announce(answer, UNCOUNTED, descriptor)
+        let begun = self.begin_substrait(command).await?;
+        self.finish(begun, descriptor).await
     }
+
+    /// Plans a Substrait plan.
+    pub(super) async fn begin_substrait(
+        &self,
+        command: CommandStatementSubstraitPlan,
+    ) -> Result<Begun> {
+        session::refuse_transaction(command.transaction_id.as_ref())?;
+        let query = self.begin_plan()?;
+        let planning = planned(self.engine.clone(), command);
+        let ((schema, ticket), _) = query.work(self.deadline(), planning).await?;
+        let work = Work::Substrait { schema, ticket };
+        Ok(Begun { query, work })
+    }
+
+    /// The schema of a Substrait plan's rows.
+    pub(super) async fn schema_of_substrait(
+        &self,
+        command: CommandStatementSubstraitPlan,
+    ) -> Result<SchemaRef> {
+        let query = self.begin_plan()?;
+        let planning = planned(self.engine.clone(), command);
+        let ((schema, _), _) = query.work(self.deadline(), planning).await?;
+        Ok(schema)
+    }
+}
+
+/// The schema of a plan's rows, and that service's ticket for them.
+async fn planned(
+    engine: Engine,
+    command: CommandStatementSubstraitPlan,
+) -> Result<(SchemaRef, Ticket)> {
+    let request = Request::new(FlightDescriptor::default());
+    let service = understanding(engine);
+    let info = service.get_flight_info_substrait_plan(command, request);
+    let info = info.await.map_err(|status| refused(&status))?.into_inner();
+    let schema = Schema::try_from(IpcMessage(info.schema)).map_err(Error::from)?;
+    let mut endpoints = info.endpoint.into_iter();
+    let ticket = endpoints.find_map(|endpoint| endpoint.ticket);
+    let ticket = ticket.ok_or_else(|| Error::Internal("a Substrait plan gave no ticket".into()))?;
+    Ok((wire::result_schema(&schema), ticket))
 }
 
 /// That service calls every failure internal; one of its plans is most often the sender's.

@@ -1,15 +1,13 @@
 //! The switchboard: Flight SQL's calls, each handed to the room that answers it. No logic here.
 
-use std::{pin::Pin, sync::Arc};
+use std::sync::Arc;
 
 use arrow_flight::{
-    Action, FlightDescriptor, FlightInfo, HandshakeRequest, HandshakeResponse, Ticket,
+    Action, FlightDescriptor, FlightInfo, Ticket,
     flight_service_server::FlightService,
     sql::{
         ActionBeginSavepointRequest, ActionBeginSavepointResult, ActionBeginTransactionRequest,
-        ActionBeginTransactionResult, ActionCancelQueryRequest, ActionCancelQueryResult,
-        ActionClosePreparedStatementRequest, ActionCreatePreparedStatementRequest,
-        ActionCreatePreparedStatementResult, ActionCreatePreparedSubstraitPlanRequest,
+        ActionBeginTransactionResult, ActionClosePreparedStatementRequest,
         ActionEndSavepointRequest, ActionEndTransactionRequest, CommandGetCatalogs,
         CommandGetCrossReference, CommandGetDbSchemas, CommandGetExportedKeys,
         CommandGetImportedKeys, CommandGetPrimaryKeys, CommandGetSqlInfo, CommandGetTableTypes,
@@ -20,10 +18,9 @@ use arrow_flight::{
         server::{DoPutError, FlightSqlService, PeekableFlightDataStream},
     },
 };
-use futures::Stream;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Request, Response, Status};
 
-use super::{keys, metadata, service::Calls, session, wire};
+use super::{actions, keys, metadata, parameters, service::Calls, session, wire};
 
 type Info = Result<Response<FlightInfo>, Status>;
 type Data = Result<Response<wire::FlightStream>, Status>;
@@ -36,18 +33,6 @@ pub(crate) struct Switchboard(pub(super) Arc<dyn Calls>);
 #[tonic::async_trait]
 impl FlightSqlService for Switchboard {
     type FlightService = Self;
-
-    async fn do_handshake(
-        &self,
-        _request: Request<Streaming<HandshakeRequest>>,
-    ) -> Result<
-        Response<Pin<Box<dyn Stream<Item = Result<HandshakeResponse, Status>> + Send>>>,
-        Status,
-    > {
-        Err(Status::unimplemented(
-            "this server has no users yet: connect without user name and password",
-        ))
-    }
 
     // Statements
 
@@ -86,18 +71,11 @@ impl FlightSqlService for Switchboard {
         _: Put,
         error: DoPutError,
     ) -> Result<Response<<Self as FlightService>::DoPutStream>, Status> {
-        Err(Status::invalid_argument(format!("DoPut: {error}")))
+        Err(parameters::without_command(&error).into())
     }
 
     // Prepared statements
 
-    async fn do_action_create_prepared_statement(
-        &self,
-        command: ActionCreatePreparedStatementRequest,
-        _: Request<Action>,
-    ) -> Result<ActionCreatePreparedStatementResult, Status> {
-        Ok(self.0.prepare(command).await?)
-    }
     async fn do_action_close_prepared_statement(
         &self,
         command: ActionClosePreparedStatementRequest,
@@ -213,15 +191,6 @@ impl FlightSqlService for Switchboard {
             "a Substrait plan cannot write: send the statement as SQL",
         ))
     }
-    async fn do_action_create_prepared_substrait_plan(
-        &self,
-        _: ActionCreatePreparedSubstraitPlanRequest,
-        _: Request<Action>,
-    ) -> Result<ActionCreatePreparedStatementResult, Status> {
-        Err(Status::unimplemented(
-            "a Substrait plan cannot be prepared: send it as a statement",
-        ))
-    }
     async fn do_action_begin_transaction(
         &self,
         _: ActionBeginTransactionRequest,
@@ -250,23 +219,11 @@ impl FlightSqlService for Switchboard {
     ) -> Result<(), Status> {
         Err(session::no_transactions().into())
     }
-    async fn do_action_cancel_query(
-        &self,
-        _: ActionCancelQueryRequest,
-        _: Request<Action>,
-    ) -> Result<ActionCancelQueryResult, Status> {
-        Err(Status::unimplemented(
-            "CancelQuery is not offered: cancel the call that fetches the result",
-        ))
-    }
-
-    // Sessions
-
     async fn do_action_fallback(
         &self,
         request: Request<Action>,
     ) -> Result<Response<<Self as FlightService>::DoActionStream>, Status> {
-        Ok(session::act(&request.into_inner())?)
+        Err(actions::not_offered(&request.get_ref().r#type).into())
     }
 
     async fn register_sql_info(&self, _id: i32, _result: &SqlInfo) {}

@@ -13,7 +13,9 @@ use datafusion::common::{DataFusionError, Result as DataFusionResult, ScalarValu
 use datafusion::execution::TaskContext;
 use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::SendableRecordBatchStream;
-use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
+use datafusion::physical_plan::stream::{
+    RecordBatchReceiverStreamBuilder, RecordBatchStreamAdapter,
+};
 use datafusion::physical_plan::streaming::PartitionStream;
 use moodlake_udfs::{Parameter, RelationSignature};
 
@@ -21,6 +23,7 @@ use super::Sink;
 use super::files::{Found, Input, Unreadable, find};
 use super::kind::Kind;
 use super::report::{Tallies, is_kept};
+use crate::access::Caller;
 use crate::engine::FileAccess;
 use crate::error::{Error, Result};
 
@@ -171,8 +174,12 @@ impl PartitionStream for Files {
         self.function.schema
     }
 
-    fn execute(&self, _ctx: Arc<TaskContext>) -> SendableRecordBatchStream {
+    fn execute(&self, ctx: Arc<TaskContext>) -> SendableRecordBatchStream {
         let schema = Arc::clone(self.function.schema);
+        if let Err(refusal) = self.refuse_others(&ctx) {
+            let refusal = futures::stream::iter([Err(DataFusionError::from(refusal))]);
+            return Box::pin(RecordBatchStreamAdapter::new(schema, refusal));
+        }
         let mut stream = RecordBatchReceiverStreamBuilder::new(schema, BATCHES_AHEAD);
         let (files, sender) = (self.clone(), stream.tx());
         stream.spawn_blocking(move || {
@@ -197,6 +204,19 @@ impl PartitionStream for Files {
 }
 
 impl Files {
+    /// Files are for admins only, as their paths are the machine's.
+    fn refuse_others(&self, ctx: &TaskContext) -> Result<()> {
+        let caller = ctx.session_config().get_extension::<Caller>();
+        match caller {
+            Some(caller) if caller.is_admin() => Ok(()),
+            Some(caller) => Err(Error::Denied(format!(
+                "{}: only admins read files; {caller} is none",
+                self.function.name
+            ))),
+            None => Err(Error::Internal("nobody asks for a file".into())),
+        }
+    }
+
     fn read(&self, sink: Sink<'_>) -> Result<()> {
         let name = self.function.name;
         let path = self

@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use datafusion::{
     common::{
-        Column, ScalarValue,
+        Column, TableReference,
         tree_node::{Transformed, TreeNode},
     },
-    logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, WriteOp, dml::InsertOp},
+    execution::SessionState,
+    logical_expr::{
+        Expr, LogicalPlan, LogicalPlanBuilder, WriteOp, dml::InsertOp, utils::conjunction,
+    },
     sql::{
         parser::Statement as DfStatement,
         sqlparser::ast::{self, SetExpr},
@@ -15,15 +18,26 @@ use datafusion::{
 };
 
 use super::{
-    Statement, parameters,
+    Statement, bound,
     parse::{last_part, parse_one},
     protected, references,
 };
 use crate::{
     engine::{Engine, Scope},
     error::{Error, Result},
-    lake::{Disposition, Target, has_subquery},
+    lake::{DEFAULT_SCHEMA, Disposition, Target, has_subquery},
 };
+
+/// A change, planned.
+pub(super) struct PlannedChange {
+    pub(super) target: Target,
+    pub(super) operation: WriteOp,
+    /// The rows that are added, merged or, for DELETE, taken away.
+    pub(super) rows: LogicalPlan,
+    pub(super) scope: Scope,
+    /// How the statement calls the target.
+    called: TableReference,
+}
 
 impl Engine {
     pub(super) async fn change(
@@ -32,7 +46,43 @@ impl Engine {
         statement: &Statement,
         text: &str,
     ) -> Result<u64> {
-        let name = references::of_statement(statement)?.writes.ok_or_else(|| {
+        let PlannedChange {
+            target,
+            operation,
+            rows,
+            scope,
+            called,
+        } = self.plan_change(df, statement).await?;
+        let note = self.note(&scope, statement, text).await?;
+        let state = scope.state;
+        match &operation {
+            WriteOp::Insert(operation) => {
+                let disposition = disposition(*operation, insert(df))?;
+                self.lake()
+                    .insert(&target, rows, disposition, state, &note)
+                    .await
+            }
+            WriteOp::MergeInto(merge) => {
+                self.lake()
+                    .merge(&target, &called, rows, merge, state, &note)
+                    .await
+            }
+            WriteOp::Delete => {
+                let condition = delete_condition(&rows)?;
+                let condition = theirs(&target, condition, &state)?;
+                self.lake().delete(&target, condition, state, &note).await
+            }
+            other => Err(Error::Unsupported(format!("{other} is not offered"))),
+        }
+    }
+
+    /// Plans a change whose caller may make it.
+    pub(super) async fn plan_change(
+        &self,
+        df: &DfStatement,
+        statement: &Statement,
+    ) -> Result<PlannedChange> {
+        let name = self.references(statement)?.writes.ok_or_else(|| {
             Error::Unsupported("this form is not offered: it names no table to change".into())
         })?;
         protected::refuse_change(&name)?;
@@ -42,10 +92,12 @@ impl Engine {
             )));
         }
         let insert = insert(df);
-        let target = self.lake().target(&name).await?;
+        let mut target = self.lake().target(&name).await?;
+        if let DfStatement::Statement(statement) = df {
+            self.check_change(&mut target, statement)?;
+        }
         let scope = self.scope().await?;
         scope.catalog.pin_target(&target, insert.is_some());
-        let note = self.note(&scope, statement, text).await?;
         let mut df = df.clone();
         let rows = match insert.filter(|insert| !is_values(insert)) {
             Some(insert) => Some(plan_rows(&scope, &target, insert, &mut df).await?),
@@ -58,27 +110,25 @@ impl Engine {
                 "a change was planned as something else".into(),
             ));
         };
-        let state = scope.state;
-        let input = rows.unwrap_or_else(|| Arc::unwrap_or_clone(dml.input));
-        match &dml.op {
-            WriteOp::Insert(operation) => {
-                let disposition = disposition(*operation, insert)?;
-                self.lake()
-                    .insert(&target, input, disposition, state, &note)
-                    .await
-            }
-            WriteOp::MergeInto(merge) => {
-                self.lake()
-                    .merge(&target, &dml.table_name, input, merge, state, &note)
-                    .await
-            }
-            WriteOp::Delete => {
-                let condition = delete_condition(&input)?;
-                self.lake().delete(&target, condition, state, &note).await
-            }
-            other => Err(Error::Unsupported(format!("{other} is not offered"))),
-        }
+        Ok(PlannedChange {
+            target,
+            operation: settled(dml.op)?,
+            rows: rows.unwrap_or_else(|| Arc::unwrap_or_clone(dml.input)),
+            scope,
+            called: dml.table_name,
+        })
     }
+}
+
+/// The operation with the values of parameters in it: delta-rs plans the conditions of a MERGE on its own.
+fn settled(operation: WriteOp) -> Result<WriteOp> {
+    let WriteOp::MergeInto(merge) = operation else {
+        return Ok(operation);
+    };
+    let expressions = merge.exprs().into_iter().cloned();
+    let expressions = expressions.map(bound::settled).collect::<Result<_, _>>()?;
+    let merge = merge.with_new_exprs(expressions)?;
+    Ok(WriteOp::MergeInto(Box::new(merge)))
 }
 
 fn insert(df: &DfStatement) -> Option<&ast::Insert> {
@@ -96,7 +146,9 @@ fn disposition(operation: InsertOp, insert: Option<&ast::Insert>) -> Result<Disp
     let query = insert.and_then(|insert| insert.source.as_deref());
     match operation {
         InsertOp::Append => Ok(match query {
-            Some(query) if references::query_reads(query)?.is_empty() => Disposition::Append,
+            Some(query) if references::query_reads(query, DEFAULT_SCHEMA)?.is_empty() => {
+                Disposition::Append
+            }
             _ => Disposition::Extend,
         }),
         InsertOp::Overwrite => Ok(Disposition::Overwrite),
@@ -176,12 +228,33 @@ fn delete_condition(input: &LogicalPlan) -> Result<Option<Expr>> {
                     "DELETE with a subquery is not offered; use MERGE INTO … WHEN MATCHED THEN DELETE".into(),
                 ));
             }
-            unqualified(filter.predicate.clone()).map(Some)
+            let predicate = bound::settled(filter.predicate.clone())?;
+            unqualified(predicate).map(Some)
         }
         _ => Err(Error::Unsupported(
             "this form of DELETE is not offered; use MERGE INTO … WHEN MATCHED THEN DELETE".into(),
         )),
     }
+}
+
+/// The condition on the rows that the caller sees. One on a masked column would tell what is behind the mask.
+fn theirs(target: &Target, condition: Option<Expr>, state: &SessionState) -> Result<Option<Expr>> {
+    let restriction = target.restriction();
+    let columns = condition.iter().flat_map(Expr::column_refs);
+    for column in columns {
+        if restriction
+            .masks
+            .iter()
+            .any(|(masked, _)| *masked == column.name)
+        {
+            return Err(Error::Denied(format!(
+                "DELETE FROM {}: column '{}' is masked; it cannot stand in the condition",
+                target.name, column.name
+            )));
+        }
+    }
+    let visible = restriction.condition(&target.schema(), state)?;
+    Ok(conjunction(visible.into_iter().chain(condition)))
 }
 
 fn unqualified(predicate: Expr) -> Result<Expr> {
@@ -192,44 +265,4 @@ fn unqualified(predicate: Expr) -> Result<Expr> {
         other => Ok(Transformed::no(other)),
     })?;
     Ok(rewritten.data)
-}
-
-/// `INSERT … VALUES` of one row as the same insert of many, a row for each row of parameters.
-pub(super) fn with_rows(
-    statement: &DfStatement,
-    rows: &[Vec<ScalarValue>],
-) -> Result<Option<DfStatement>> {
-    let mut many: Option<DfStatement> = None;
-    for row in rows {
-        let mut bound = statement.clone();
-        let Some(_) = values_of(&mut bound) else {
-            return Ok(None);
-        };
-        parameters::bind(&mut bound, row)?;
-        match &mut many {
-            None => many = Some(bound),
-            Some(first) => {
-                let added = values_of(&mut bound)
-                    .map(std::mem::take)
-                    .unwrap_or_default();
-                if let Some(values) = values_of(first) {
-                    values.extend(added);
-                }
-            }
-        }
-    }
-    Ok(many)
-}
-
-fn values_of(statement: &mut DfStatement) -> Option<&mut Vec<ast::Parens<Vec<ast::Expr>>>> {
-    let DfStatement::Statement(statement) = statement else {
-        return None;
-    };
-    let ast::Statement::Insert(insert) = statement.as_mut() else {
-        return None;
-    };
-    match insert.source.as_mut()?.body.as_mut() {
-        SetExpr::Values(values) => Some(&mut values.rows),
-        _ => None,
-    }
 }

@@ -19,9 +19,10 @@ use super::{
     protected,
 };
 use crate::{
+    access::{Privilege, Role, Securable},
     engine::{Engine, Scope},
     error::{Error, Result},
-    lake::{NewTable, TableName},
+    lake::{NewTable, SCHEMAS, TableName},
 };
 
 impl Engine {
@@ -40,6 +41,7 @@ impl Engine {
             return Ok(Outcome::Done);
         }
         let target = self.lake().target(name).await?;
+        self.check_create(name, create.replace && target.exists())?;
         if create.if_not_exists && target.exists() {
             return Ok(Outcome::Done);
         }
@@ -107,7 +109,9 @@ impl Engine {
         if !self.lake().schemas()?.contains(&name.schema) {
             return Err(no_schema(&name.schema));
         }
-        if if_not_exists && self.lake().view(name)?.is_some() {
+        let was_there = self.lake().view(name)?.is_some();
+        self.check_create(name, replace && was_there)?;
+        if if_not_exists && was_there {
             return Ok(Outcome::Done);
         }
         // Planned only to refuse a query that cannot work.
@@ -125,13 +129,57 @@ impl Engine {
 
     pub(super) fn create_schema(&self, name: &str, if_not_exists: bool) -> Result<Outcome> {
         protected::refuse_schema(name)?;
+        let rights = self.rights()?;
+        if !matches!(rights.caller().role, Role::Admin | Role::Analyst) {
+            return Err(Error::Denied(format!(
+                "CREATE SCHEMA {name}: only admins and analysts make schemas; {} is neither",
+                rights.caller()
+            )));
+        }
         let was_missing = self.lake().create_schema(name)?;
+        if was_missing && !rights.caller().is_admin() {
+            let owner = rights.caller().user.clone();
+            self.access().change(|access| {
+                access.owners.insert(name.to_string(), owner);
+                Ok(())
+            })?;
+        }
         if was_missing || if_not_exists {
             return Ok(Outcome::Done);
         }
         Err(Error::Exists(format!(
             "schema '{name}' exists already; use CREATE SCHEMA IF NOT EXISTS to keep it"
         )))
+    }
+
+    /// Drops a schema without tables and views, and what was granted on it.
+    pub(super) fn drop_schema(&self, name: &str, if_exists: bool) -> Result<Outcome> {
+        protected::refuse_schema(name)?;
+        if SCHEMAS.contains(&name) {
+            return Err(Error::Input(format!(
+                "DROP SCHEMA {name}: every lake has {}; they cannot be dropped",
+                SCHEMAS.join(", ")
+            )));
+        }
+        let rights = self.rights()?;
+        if !rights.owns(name) {
+            rights.require_admin(&format!("dropping schema {name}, which is not theirs,"))?;
+        }
+        if !self.lake().drop_schema(name)? {
+            return if if_exists {
+                Ok(Outcome::Done)
+            } else {
+                Err(no_schema(name))
+            };
+        }
+        self.access().change(|access| {
+            access.owners.remove(name);
+            access
+                .grants
+                .retain(|grant| grant.on != Securable::Schema(name.into()));
+            Ok(())
+        })?;
+        Ok(Outcome::Done)
     }
 
     pub(super) async fn drop_object(
@@ -141,6 +189,7 @@ impl Engine {
         if_exists: bool,
     ) -> Result<Outcome> {
         protected::refuse_replacing(name)?;
+        self.rights()?.require(Privilege::Drop, name)?;
         let (word, was_there) = match kind {
             Dropped::Table => ("table", self.lake().drop_table(name).await?),
             Dropped::View => ("view", self.lake().drop_view(name)?),
@@ -156,6 +205,9 @@ impl Engine {
         name: &TableName,
         limit: Option<usize>,
     ) -> Result<Planned> {
+        if !self.caller().is_admin() {
+            self.check_history(&self.lake().target(name).await?)?;
+        }
         let history = self.lake().history(name).await?;
         let rows = limit.unwrap_or(usize::MAX).min(history.num_rows());
         let plan = batch_plan("history", history.slice(0, rows))?;
@@ -176,7 +228,7 @@ pub(super) fn no_schema(schema: &str) -> Error {
 }
 
 /// The column types as DataFusion reads them: it plans the bare definition, without options it does not know.
-async fn columns(scope: &Scope, create: &CreateTable) -> Result<SchemaRef> {
+pub(super) async fn columns(scope: &Scope, create: &CreateTable) -> Result<SchemaRef> {
     let definitions: Vec<String> = create
         .columns
         .iter()

@@ -2,39 +2,58 @@
 //!
 //! Planning reads, and never writes or trains. What writes is done when [`Planned::run`] returns; a query streams.
 
+mod access_ddl;
+mod bound;
+mod cancel;
+mod bulk;
 mod changes;
 mod checks;
 mod ddl;
+mod explain;
+mod folders;
 mod model_ddl;
 mod model_statements;
+mod parameter_types;
 mod parameters;
 mod parse;
+mod prepare;
+mod privileges;
 mod protected;
 mod references;
+mod script;
+mod summary;
+mod session;
+mod settings;
+mod temporary;
 mod tokens;
+mod words;
 
 use std::{sync::Arc, time::Duration};
 
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::{
     common::ScalarValue,
-    execution::{SendableRecordBatchStream, SessionState},
+    execution::{SendableRecordBatchStream, SessionState, TaskContext},
     logical_expr::LogicalPlan,
-    physical_plan::execute_stream,
+    physical_plan::{ExecutionPlan, execute_stream},
     prelude::SQLOptions,
     sql::parser::Statement as DfStatement,
 };
 use futures::FutureExt;
 
+pub(crate) use bound::Bound;
 pub(crate) use ddl::batch_plan;
 pub(crate) use parse::parse_view;
 pub use references::{References, references};
-pub use tokens::split;
+pub use summary::{Summary, without_values};
+pub use session::Session;
+pub(crate) use settings::{Name as SettingName, Setting};
+pub use tokens::{Typed, split, typed};
 
 use crate::{
-    engine::{Engine, Scope},
+    engine::{Engine, Scope, memory},
     error::{Error, Result},
-    lake::{CommitNote, Disposition, TableName, Target},
+    lake::{CommitNote, Disposition, TableName, Target, is_temporary},
 };
 use parse::Statement;
 
@@ -109,17 +128,31 @@ impl Planned {
     pub async fn run(&self) -> Result<Outcome> {
         match &self.work {
             Work::Query { plan, state } => {
-                let physical = state
-                    .query_planner()
-                    .create_physical_plan(plan, state.as_ref())
-                    .await?;
-                Ok(Outcome::Rows(execute_stream(physical, state.task_ctx())?))
+                let (rows, _) = run_query(plan, state).await?;
+                Ok(Outcome::Rows(rows))
             }
             Work::Update {
                 engine,
                 statement,
                 text,
-            } => engine.carry_out(statement, text).boxed().await,
+            } => engine
+                .with_own_memory()
+                .carry_out(statement, text)
+                .boxed()
+                .await,
+        }
+    }
+
+    /// Runs a query, and gives the plan that shows how far it is.
+    ///
+    /// # Errors
+    /// Those of [`Planned::run`].
+    pub(crate) async fn run_observed(
+        &self,
+    ) -> Result<(SendableRecordBatchStream, Arc<dyn ExecutionPlan>)> {
+        match &self.work {
+            Work::Query { plan, state } => run_query(plan, state).await,
+            Work::Update { .. } => Err(Error::Internal("an update was taken for a query".into())),
         }
     }
 
@@ -154,94 +187,30 @@ impl Engine {
     }
 
     async fn plan_one(&self, sql: &str, parameters: &[ScalarValue]) -> Result<Planned> {
-        let mut statement = parse::parse(sql)?;
-        if let Statement::Query(df) | Statement::Change(df) = &mut statement {
-            parameters::bind(df, parameters)?;
-        }
+        let mut statement = self.parse(sql)?;
+        let engine = self.bind(&mut statement, sql, parameters)?;
         match statement {
             Statement::Query(df) => {
-                let scope = self.scope().await?;
+                self.check_models(&df)?;
+                let scope = engine.scope().await?;
                 let plan = plan_query(&scope, *df).await?;
                 Ok(Planned::query(plan, scope.state))
             }
             Statement::ShowModels => self.plan_show_models().await,
+            Statement::ShowGrants => self.plan_show_grants(),
+            Statement::ShowSetting(name) => self.plan_setting(name),
+            Statement::ExplainChange(explained) => engine.plan_explained(&explained).await,
             Statement::DescribeHistory { name, limit } => self.plan_history(&name, limit).await,
             update => Ok(Planned {
                 schema: Arc::new(Schema::empty()),
                 is_query: false,
                 work: Work::Update {
-                    engine: self.clone(),
+                    engine,
                     statement: Box::new(update),
                     text: sql.trim().trim_end_matches(';').trim_end().to_string(),
                 },
             }),
         }
-    }
-
-    /// Tells a statement's result and parameters without values for them; runs nothing.
-    ///
-    /// # Errors
-    /// Those of parsing and planning it.
-    pub async fn prepare(&self, sql: &str) -> Result<Prepared> {
-        self.prepare_one(sql).boxed().await
-    }
-
-    async fn prepare_one(&self, sql: &str) -> Result<Prepared> {
-        let (df, is_query) = match parse::parse(sql)? {
-            Statement::Query(df) => (df, true),
-            Statement::Change(df) => (df, false),
-            _ => {
-                let planned = self.plan(sql, &[]).await?;
-                return Ok(Prepared {
-                    schema: planned.schema,
-                    parameters: Arc::new(Schema::empty()),
-                    is_query: planned.is_query,
-                });
-            }
-        };
-        let count = parameters::count(&df)?;
-        let scope = self.scope().await?;
-        let plan = match scope.state.statement_to_plan((*df).clone()).await {
-            Err(_) if count > 0 => plan_with_nulls(&scope, *df).await,
-            planned => Some(planned?),
-        };
-        let plan = plan.map(|plan| analyzed(&scope, plan)).transpose()?;
-        let schema = match &plan {
-            Some(plan) if is_query => Arc::clone(plan.schema().inner()),
-            _ => Arc::new(Schema::empty()),
-        };
-        Ok(Prepared {
-            schema,
-            parameters: Arc::new(parameters::schema(plan.as_ref(), count)),
-            is_query,
-        })
-    }
-
-    /// Runs an update once for each row of parameters: one commit for INSERT … VALUES. Returns how many rows changed.
-    ///
-    /// # Errors
-    /// Those of [`Engine::run`].
-    pub async fn run_many(&self, sql: &str, rows: &[Vec<ScalarValue>]) -> Result<u64> {
-        if let Statement::Change(df) = parse::parse(sql)?
-            && let Some(insert) = changes::with_rows(&df, rows)?
-        {
-            let text = sql.trim().to_string();
-            return match self
-                .carry_out(&Statement::Change(Box::new(insert)), &text)
-                .boxed()
-                .await?
-            {
-                Outcome::Changed(count) => Ok(count),
-                _ => Ok(0),
-            };
-        }
-        let mut changed = 0;
-        for row in rows {
-            if let Outcome::Changed(count) = self.run(sql, row).await? {
-                changed += count;
-            }
-        }
-        Ok(changed)
     }
 
     /// Bulk ingest: all rows in one atomic commit. Returns how many.
@@ -254,12 +223,16 @@ impl Engine {
         mode: IngestMode,
         rows: SendableRecordBatchStream,
     ) -> Result<u64> {
+        if is_temporary(name) {
+            return self.ingest_temporary(name, mode, rows).boxed().await;
+        }
         if mode == IngestMode::Replace {
             protected::refuse_replacing(name)?;
         }
         self.check_new_table(name)?;
-        let target = self.lake().target(name).await?;
-        let state = self.bare_scope()?.state;
+        let mut target = self.lake().target(name).await?;
+        self.check_ingest(&mut target, mode)?;
+        let state = self.scope_without_models()?.state;
         let rows = crate::lake::one_shot_plan(rows)?;
         let disposition = match mode {
             IngestMode::Append | IngestMode::Fill if !target.exists() => {
@@ -305,6 +278,21 @@ impl Engine {
         }
     }
 
+    /// The statement, in the schema that the session is in.
+    fn parse(&self, sql: &str) -> Result<Statement> {
+        let session = self.session();
+        parse::parse_in(
+            sql,
+            &session.settings().schema,
+            &session.temporary().names(),
+        )
+    }
+
+    /// What a statement of this session reads and writes.
+    fn references(&self, statement: &Statement) -> Result<References> {
+        references::of_statement(statement, &self.session().settings().schema)
+    }
+
     async fn carry_out(&self, statement: &Statement, text: &str) -> Result<Outcome> {
         let mut attempt = 0;
         loop {
@@ -319,6 +307,9 @@ impl Engine {
     }
 
     async fn carry_out_once(&self, statement: &Statement, text: &str) -> Result<Outcome> {
+        if let Some(outcome) = self.carry_out_temporary(statement).boxed().await? {
+            return Ok(outcome);
+        }
         match statement {
             Statement::Change(df) => self
                 .change(df, statement, text)
@@ -342,6 +333,7 @@ impl Engine {
                 name,
                 if_not_exists,
             } => self.create_schema(name, *if_not_exists),
+            Statement::DropSchema { name, if_exists } => self.drop_schema(name, *if_exists),
             Statement::Drop {
                 kind,
                 name,
@@ -349,7 +341,15 @@ impl Engine {
             } => self.drop_object(*kind, name, *if_exists).await,
             Statement::CreateModel(create) => self.create_model(create, statement).boxed().await,
             Statement::DropModel { name, if_exists } => self.drop_model(name, *if_exists).await,
-            Statement::Query(_) | Statement::ShowModels | Statement::DescribeHistory { .. } => {
+            Statement::Access(change) => self.change_access(change).boxed().await,
+            Statement::Set(setting) => self.set(setting).map(|()| Outcome::Done),
+            Statement::CancelQuery(id) => self.cancel_query(id).map(|()| Outcome::Done),
+            Statement::Query(_)
+            | Statement::ShowModels
+            | Statement::ShowGrants
+            | Statement::ShowSetting(_)
+            | Statement::ExplainChange(_)
+            | Statement::DescribeHistory { .. } => {
                 Err(Error::Internal("a query was taken for an update".into()))
             }
         }
@@ -358,7 +358,7 @@ impl Engine {
     /// The note of a commit: the text, and the state of everything that the statement reads, taken now.
     async fn note(&self, scope: &Scope, statement: &Statement, text: &str) -> Result<CommitNote> {
         let mut reads = std::collections::BTreeMap::new();
-        for name in references::of_statement(statement)?.reads {
+        for name in self.references(statement)?.reads {
             scope.catalog.pin(&name).await?;
             if name.schema == references::MODEL_SCHEMA
                 && let Some(state) = scope.models.state_of(&name.table)
@@ -374,6 +374,18 @@ impl Engine {
     }
 }
 
+async fn run_query(
+    plan: &LogicalPlan,
+    state: &SessionState,
+) -> Result<(SendableRecordBatchStream, Arc<dyn ExecutionPlan>)> {
+    let planner = state.query_planner();
+    let physical = planner.create_physical_plan(plan, state).await?;
+    let memory = memory::for_one_statement(state.runtime_env());
+    let task = TaskContext::from(state).with_runtime(memory);
+    let rows = execute_stream(Arc::clone(&physical), Arc::new(task))?;
+    Ok((folders::hidden(rows, plan, state), physical))
+}
+
 async fn plan_query(scope: &Scope, statement: DfStatement) -> Result<LogicalPlan> {
     let plan = scope.state.statement_to_plan(statement).await?;
     SQLOptions::new()
@@ -383,19 +395,4 @@ async fn plan_query(scope: &Scope, statement: DfStatement) -> Result<LogicalPlan
         .verify_plan(&plan)?;
     // Optimised here, once: only then are the types of its columns final.
     Ok(scope.state.optimize(&plan)?)
-}
-
-/// The plan with the types of its columns settled, as they will be when it runs.
-fn analyzed(scope: &Scope, plan: LogicalPlan) -> Result<LogicalPlan> {
-    let options = scope.state.config_options();
-    Ok(scope
-        .state
-        .analyzer()
-        .execute_and_check(plan, options, |_, _| {})?)
-}
-
-/// A plan with NULL for each parameter. Some functions refuse NULL: then the result is told when values come.
-async fn plan_with_nulls(scope: &Scope, mut statement: DfStatement) -> Option<LogicalPlan> {
-    parameters::bind_nulls(&mut statement).ok()?;
-    scope.state.statement_to_plan(statement).await.ok()
 }

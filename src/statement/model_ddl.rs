@@ -6,7 +6,8 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::{
     parse::Statement,
-    tokens::{is_word, meaningful, render},
+    tokens::is_word,
+    words::{Words, shown},
 };
 use crate::{
     error::{Error, Result},
@@ -15,14 +16,14 @@ use crate::{
 
 /// The statement, if the tokens begin like one of these.
 pub(super) fn parse(tokens: &[Token], text: &str) -> Result<Option<Statement>> {
-    let mut words = Words {
-        tokens,
-        at: meaningful(tokens),
-        next: 0,
-    };
+    let mut words = Words::new(tokens);
     if words.take(&["show", "models"]) {
         words.end("SHOW MODELS")?;
         return Ok(Some(Statement::ShowModels));
+    }
+    if words.take(&["show", "grants"]) {
+        words.end("SHOW GRANTS")?;
+        return Ok(Some(Statement::ShowGrants));
     }
     if words.take(&["drop", "model"]) {
         let if_exists = words.take(&["if", "exists"]);
@@ -70,36 +71,7 @@ pub(super) fn parse(tokens: &[Token], text: &str) -> Result<Option<Statement>> {
     }))))
 }
 
-/// A walk over the tokens that are not space.
-struct Words<'a> {
-    tokens: &'a [Token],
-    at: Vec<usize>,
-    next: usize,
-}
-
 impl Words<'_> {
-    fn peek(&self) -> Option<&Token> {
-        self.at.get(self.next).map(|at| &self.tokens[*at])
-    }
-
-    fn advance(&mut self) -> Option<&Token> {
-        self.next += 1;
-        self.at.get(self.next - 1).map(|at| &self.tokens[*at])
-    }
-
-    /// Steps over these words, if all of them are next.
-    fn take(&mut self, words: &[&str]) -> bool {
-        let ahead = self.at[self.next.min(self.at.len())..]
-            .iter()
-            .map(|at| &self.tokens[*at]);
-        let found = words.len() <= ahead.len()
-            && ahead.zip(words).all(|(token, word)| is_word(token, word));
-        if found {
-            self.next += words.len();
-        }
-        found
-    }
-
     /// A model's name, or what is written in its place.
     fn name(&mut self, statement: &str) -> Result<String> {
         let mut name = match self.advance() {
@@ -192,23 +164,6 @@ impl Words<'_> {
             }
         }
     }
-
-    fn rest(&self) -> String {
-        self.at
-            .get(self.next)
-            .map(|at| render(&self.tokens[*at..]))
-            .unwrap_or_default()
-    }
-
-    fn end(&mut self, statement: &str) -> Result<()> {
-        match self.peek() {
-            None | Some(Token::SemiColon) => Ok(()),
-            found => Err(Error::Input(format!(
-                "{statement}: expected the end, found {}",
-                shown(found)
-            ))),
-        }
-    }
 }
 
 fn number(digits: &str, is_negative: bool) -> Option<OptionValue> {
@@ -218,10 +173,6 @@ fn number(digits: &str, is_negative: bool) -> Option<OptionValue> {
         Ok(integer) => Some(OptionValue::Integer(integer)),
         Err(_) => text.parse().ok().map(OptionValue::Float),
     }
-}
-
-fn shown(token: Option<&Token>) -> String {
-    token.map_or_else(|| "the end".to_string(), |token| format!("'{token}'"))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use datafusion::{
 
 use super::{Outcome, Planned, Statement, parse};
 use crate::{
+    access::Privilege,
     engine::Engine,
     error::{Error, Result},
     models::{self, CreateModel},
@@ -19,7 +20,11 @@ impl Engine {
         create: &CreateModel,
         statement: &Statement,
     ) -> Result<Outcome> {
+        self.check_model(Privilege::Create, &create.name)?;
         let scope = self.scope().await?;
+        if create.replace && scope.models.state_of(&create.name).is_some() {
+            self.check_model(Privilege::Drop, &create.name)?;
+        }
         if !create.replace && scope.models.state_of(&create.name).is_some() {
             return Err(models::store::exists(&create.name));
         }
@@ -48,6 +53,7 @@ impl Engine {
     }
 
     pub(super) async fn drop_model(&self, name: &str, if_exists: bool) -> Result<Outcome> {
+        self.check_model(Privilege::Drop, name)?;
         match self
             .unregister_model(name, &format!("DROP MODEL {name}"))
             .await

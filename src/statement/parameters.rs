@@ -1,172 +1,391 @@
-//! Parameters are bound in the syntax tree, so that they work wherever an expression may stand: in LIMIT and in the
-//! arguments of relation functions too.
+//! Parameters: `$1`, `$2`, … in a statement's syntax tree, and the values that take their places.
+//!
+//! They are bound in the tree, so that they work wherever an expression may stand: in LIMIT, in the arguments of relation
+//! functions and as the name of a model too. A column that is computed from a parameter is called after the parameter, so
+//! that neither its name nor whether the statement can be planned depends on values.
 
-use std::{collections::BTreeMap, ops::ControlFlow};
+use std::{collections::BTreeSet, ops::ControlFlow};
 
-use arrow::{
-    compute::can_cast_types,
-    datatypes::{DataType, Field, Schema},
-};
+use arrow::datatypes::DataType;
 use datafusion::{
     common::ScalarValue,
-    logical_expr::{Expr, LogicalPlan},
     sql::{
         parser::Statement as DfStatement,
-        sqlparser::ast::{self, Value, VisitMut, VisitorMut},
-        unparser::expr_to_sql,
+        sqlparser::ast::{
+            self, FunctionArg, FunctionArgExpr, Ident, ObjectNamePart, SelectItem, TableFactor,
+            Value, Visit, VisitMut, Visitor, VisitorMut,
+        },
     },
 };
 
-use crate::error::{Error, Result};
+use super::{
+    bound::{self, Bound},
+    tokens::VERSION_PLACE,
+};
+use crate::{
+    error::{Error, Result},
+    lake::versioned,
+};
 
-/// Puts values into the places of `$1`, `$2`, … .
+/// Names the columns that are computed from parameters, and counts the parameters.
 ///
 /// # Errors
-/// [`Error::Input`] when a parameter has no value.
-pub(super) fn bind(statement: &mut DfStatement, values: &[ScalarValue]) -> Result<()> {
-    let literals = values.iter().map(literal).collect::<Result<Vec<_>>>()?;
-    replace(
-        statement,
-        &mut |place| match place.checked_sub(1).and_then(|at| literals.get(at)) {
-            Some(literal) => Ok(Some(literal.clone())),
-            None => Err(Error::Input(format!(
-                "parameter ${place} has no value: {} were bound",
-                literals.len()
-            ))),
-        },
-    )
-}
-
-/// Puts NULL into every place, for planning without values.
-pub(super) fn bind_nulls(statement: &mut DfStatement) -> Result<()> {
-    replace(statement, &mut |_| Ok(Some(ast::Expr::value(Value::Null))))
-}
-
-/// The highest parameter's number.
-pub(super) fn count(statement: &DfStatement) -> Result<usize> {
-    let mut highest = 0;
-    replace(&mut statement.clone(), &mut |place| {
-        highest = highest.max(place);
+/// [`Error::Input`] for parameters that are not called `$1`, `$2`, … without a gap.
+pub(super) fn settle(statement: &mut DfStatement) -> Result<usize> {
+    let mut places = BTreeSet::new();
+    visit(&mut statement.clone(), &mut |place, _| {
+        places.insert(place);
         Ok(None)
     })?;
-    Ok(highest)
+    let count = places.len();
+    if let Some(gap) = (1..=count).find(|place| !places.contains(place)) {
+        let written: Vec<String> = places.iter().map(|place| format!("${place}")).collect();
+        return Err(Error::Input(format!(
+            "the statement has {} but no ${gap}: number parameters without a gap",
+            written.join(", ")
+        )));
+    }
+    if count > 0 {
+        each(statement, &mut |statement| {
+            let _ = statement.visit(&mut ColumnNames);
+            Ok(())
+        })?;
+    }
+    Ok(count)
 }
 
-/// The parameters' types as far as the plan tells, in order `$1`, `$2`, …; text where it does not.
-pub(super) fn schema(plan: Option<&LogicalPlan>, count: usize) -> Schema {
-    let known: BTreeMap<String, DataType> = plan
-        .and_then(|plan| plan.get_parameter_types().ok())
-        .unwrap_or_default()
-        .into_iter()
-        .filter_map(|(name, data_type)| Some((name, data_type?)))
-        .collect();
-    let fields = (1..=count).map(|place| {
-        let name = format!("${place}");
-        let data_type = match known.get(&name) {
-            None | Some(DataType::Null | DataType::Utf8View) => DataType::Utf8,
-            Some(DataType::BinaryView) => DataType::Binary,
-            Some(data_type) => data_type.clone(),
-        };
-        Field::new(name, data_type, true)
-    });
-    Schema::new(fields.collect::<Vec<_>>())
+/// Puts values into the places of a settled statement's parameters.
+///
+/// # Errors
+/// [`Error::Input`] when a parameter has no value, or one that cannot stand there.
+pub(super) fn bind(statement: &mut DfStatement, values: &[ScalarValue]) -> Result<Bound> {
+    let called = bind_after(statement, values, 0)?;
+    Ok(if called {
+        Bound::values(values.to_vec())
+    } else {
+        Bound::default()
+    })
 }
 
-fn replace(
+/// As [`bind`], where the values are bound behind others. Tells whether any is called by its number.
+pub(super) fn bind_after(
     statement: &mut DfStatement,
-    value: &mut dyn FnMut(usize) -> Result<Option<ast::Expr>>,
+    values: &[ScalarValue],
+    others: usize,
+) -> Result<bool> {
+    let mut called = false;
+    visit(statement, &mut |place, position| {
+        let value = value(values, place)?;
+        Ok(Some(match position {
+            Position::Version => version(value, place)?,
+            _ => plain(value, position).unwrap_or_else(|| {
+                called = true;
+                bound::call(others + place)
+            }),
+        }))
+    })?;
+    Ok(called)
+}
+
+/// Which parameters NULL stands for, while their values are not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Nulls {
+    /// Those that relation functions need to be planned.
+    Arguments,
+    All,
+}
+
+/// Puts NULL into places, for planning without values. Of a table with a version the newest is taken.
+pub(super) fn bind_nulls(statement: &mut DfStatement, nulls: Nulls) -> Result<()> {
+    visit(statement, &mut |_, position| {
+        let is_bound = nulls == Nulls::All || position == Position::Argument;
+        let is_bound = is_bound || position == Position::Version;
+        Ok(is_bound.then(|| ast::Expr::value(Value::Null)))
+    })
+}
+
+/// The value of a parameter.
+fn value(values: &[ScalarValue], place: usize) -> Result<&ScalarValue> {
+    let value = place.checked_sub(1).and_then(|at| values.get(at));
+    value.ok_or_else(|| {
+        let were = if values.len() == 1 { "was" } else { "were" };
+        Error::Input(format!(
+            "parameter ${place} has no value: {} {were} bound",
+            values.len()
+        ))
+    })
+}
+
+/// The number of a version.
+fn version(value: &ScalarValue, place: usize) -> Result<ast::Expr> {
+    let number = value.cast_to(&DataType::UInt64);
+    match number {
+        Ok(ScalarValue::UInt64(Some(number))) => Ok(number_literal(&number.to_string())),
+        _ => Err(Error::Input(format!(
+            "VERSION AS OF ${place}: expected the number of a version, as DESCRIBE HISTORY lists them, found {value}"
+        ))),
+    }
+}
+
+/// A value as a literal, if SQL has one that says the same and the position takes it for a value.
+fn plain(value: &ScalarValue, position: Position) -> Option<ast::Expr> {
+    let is_untyped = value.data_type() == DataType::Null || position == Position::Argument;
+    if value.is_null() {
+        return is_untyped.then(|| ast::Expr::value(Value::Null));
+    }
+    // A number in ORDER BY or GROUP BY is the number of a column.
+    if position == Position::Order {
+        return None;
+    }
+    match value {
+        ScalarValue::Boolean(Some(value)) => Some(ast::Expr::value(Value::Boolean(*value))),
+        ScalarValue::Utf8(Some(text))
+        | ScalarValue::Utf8View(Some(text))
+        | ScalarValue::LargeUtf8(Some(text)) => {
+            Some(ast::Expr::value(Value::SingleQuotedString(text.clone())))
+        }
+        ScalarValue::Int8(_)
+        | ScalarValue::Int16(_)
+        | ScalarValue::Int32(_)
+        | ScalarValue::Int64(_)
+        | ScalarValue::UInt8(_)
+        | ScalarValue::UInt16(_)
+        | ScalarValue::UInt32(_) => Some(number_literal(&value.to_string())),
+        _ => None,
+    }
+}
+
+fn number_literal(digits: &str) -> ast::Expr {
+    ast::Expr::value(Value::Number(digits.to_string(), false))
+}
+
+/// Where a parameter stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Position {
+    /// Where any expression may stand.
+    Expression,
+    /// In the arguments of a relation function.
+    Argument,
+    /// As a whole key of ORDER BY or GROUP BY.
+    Order,
+    /// As the version of a table.
+    Version,
+}
+
+/// Gives what takes the place of a parameter, if anything does.
+type Replacement<'a> = &'a mut dyn FnMut(usize, Position) -> Result<Option<ast::Expr>>;
+
+fn visit(statement: &mut DfStatement, replacement: Replacement<'_>) -> Result<()> {
+    each(statement, &mut |statement| {
+        let position = Position::Expression;
+        let places = &mut Places {
+            replacement: &mut *replacement,
+            position,
+        };
+        done(VisitMut::visit(statement, places))
+    })
+}
+
+/// Does something with the SQL statement inside.
+fn each(
+    statement: &mut DfStatement,
+    action: &mut dyn FnMut(&mut ast::Statement) -> Result<()>,
 ) -> Result<()> {
     match statement {
-        DfStatement::Statement(statement) => match statement.visit(&mut Places { value }) {
-            ControlFlow::Break(error) => Err(error),
-            ControlFlow::Continue(()) => Ok(()),
-        },
-        DfStatement::Explain(explain) => replace(&mut explain.statement, value),
+        DfStatement::Statement(statement) => action(statement),
+        DfStatement::Explain(explain) => each(&mut explain.statement, action),
         _ => Ok(()),
     }
 }
 
+fn done(flow: ControlFlow<Error>) -> Result<()> {
+    match flow {
+        ControlFlow::Break(error) => Err(error),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+fn flow(result: Result<()>) -> ControlFlow<Error> {
+    match result {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => ControlFlow::Break(error),
+    }
+}
+
 struct Places<'a> {
-    value: &'a mut dyn FnMut(usize) -> Result<Option<ast::Expr>>,
+    replacement: Replacement<'a>,
+    position: Position,
+}
+
+impl Places<'_> {
+    fn replace(&mut self, expr: &mut ast::Expr, position: Position) -> Result<()> {
+        if let Some(place) = place_of(expr)?
+            && let Some(bound) = (self.replacement)(place, position)?
+        {
+            *expr = bound;
+        }
+        Ok(())
+    }
+
+    fn replace_version(&mut self, part: &mut ObjectNamePart) -> Result<()> {
+        let ObjectNamePart::Identifier(name) = part else {
+            return Ok(());
+        };
+        let Some((table, digits)) = name.value.rsplit_once(VERSION_PLACE) else {
+            return Ok(());
+        };
+        let Some(place) = number_of(&format!("${digits}"))? else {
+            return Ok(());
+        };
+        if let Some(ast::Expr::Value(bound)) = (self.replacement)(place, Position::Version)? {
+            name.value = match &bound.value {
+                Value::Number(version, _) => versioned(table, version),
+                _ => table.to_string(),
+            };
+        }
+        Ok(())
+    }
+
+    fn replace_arguments(&mut self, arguments: &mut [FunctionArg]) -> Result<()> {
+        for argument in arguments {
+            let (FunctionArg::Unnamed(argument)
+            | FunctionArg::Named { arg: argument, .. }
+            | FunctionArg::ExprNamed { arg: argument, .. }) = argument;
+            let FunctionArgExpr::Expr(expr) = argument else {
+                continue;
+            };
+            if matches!(expr, ast::Expr::Subquery(_)) {
+                continue;
+            }
+            done(expr.visit(&mut Places {
+                replacement: &mut *self.replacement,
+                position: Position::Argument,
+            }))?;
+        }
+        Ok(())
+    }
 }
 
 impl VisitorMut for Places<'_> {
     type Break = Error;
 
     fn pre_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<Error> {
-        let ast::Expr::Value(value) = expr else {
+        let position = self.position;
+        flow(self.replace(expr, position))
+    }
+
+    fn pre_visit_query(&mut self, query: &mut ast::Query) -> ControlFlow<Error> {
+        let Some(order) = &mut query.order_by else {
             return ControlFlow::Continue(());
         };
-        let Value::Placeholder(mark) = &value.value else {
+        let ast::OrderByKind::Expressions(keys) = &mut order.kind else {
             return ControlFlow::Continue(());
         };
-        let Some(place) = mark
-            .strip_prefix('$')
-            .and_then(|digits| digits.parse().ok())
-        else {
-            return ControlFlow::Break(Error::Input(format!(
-                "parameter '{mark}': expected ? or $1, $2, …"
-            )));
+        let replaced = keys
+            .iter_mut()
+            .try_for_each(|key| self.replace(&mut key.expr, Position::Order));
+        flow(replaced)
+    }
+
+    fn pre_visit_select(&mut self, select: &mut ast::Select) -> ControlFlow<Error> {
+        let ast::GroupByExpr::Expressions(keys, _) = &mut select.group_by else {
+            return ControlFlow::Continue(());
         };
-        match (self.value)(place) {
-            Ok(Some(bound)) => *expr = bound,
-            Ok(None) => {}
-            Err(error) => return ControlFlow::Break(error),
+        let replaced = keys
+            .iter_mut()
+            .try_for_each(|key| self.replace(key, Position::Order));
+        flow(replaced)
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
+        match factor {
+            TableFactor::Table {
+                args: Some(call), ..
+            } => flow(self.replace_arguments(&mut call.args)),
+            TableFactor::Table { name, .. } => {
+                let version = name.0.last_mut();
+                flow(version.map_or(Ok(()), |part| self.replace_version(part)))
+            }
+            _ => ControlFlow::Continue(()),
+        }
+    }
+}
+
+/// The number of a parameter, if the expression is one.
+fn place_of(expr: &ast::Expr) -> Result<Option<usize>> {
+    match expr {
+        ast::Expr::Value(value) => match &value.value {
+            Value::Placeholder(mark) => number_of(mark),
+            _ => Ok(None),
+        },
+        _ => Ok(None),
+    }
+}
+
+fn number_of(mark: &str) -> Result<Option<usize>> {
+    let digits = mark.strip_prefix('$').unwrap_or_default();
+    match digits.parse() {
+        Ok(place) if place > 0 => Ok(Some(place)),
+        _ => Err(Error::Input(format!(
+            "parameter '{mark}': expected ? or $1, $2, …"
+        ))),
+    }
+}
+
+/// Calls the columns that are computed from parameters as they are written, each by a name of its own.
+struct ColumnNames;
+
+impl VisitorMut for ColumnNames {
+    type Break = ();
+
+    fn pre_visit_select(&mut self, select: &mut ast::Select) -> ControlFlow<()> {
+        let mut taken = BTreeSet::new();
+        for item in &select.projection {
+            match item {
+                SelectItem::ExprWithAlias { alias, .. } => taken.insert(alias.value.clone()),
+                SelectItem::UnnamedExpr(expr) => taken.insert(expr.to_string()),
+                _ => false,
+            };
+        }
+        let mut named = BTreeSet::new();
+        for item in &mut select.projection {
+            let SelectItem::UnnamedExpr(expr) = item else {
+                continue;
+            };
+            if Visit::visit(expr, &mut HasParameter).is_continue() {
+                continue;
+            }
+            let name = free_name(&expr.to_string(), &taken, &named);
+            let alias = Ident::with_quote('"', &name);
+            named.insert(name);
+            let expr = std::mem::replace(expr, ast::Expr::value(Value::Null));
+            *item = SelectItem::ExprWithAlias { expr, alias };
         }
         ControlFlow::Continue(())
     }
 }
 
-/// A value as SQL: plain where SQL has it plainly, through `arrow_cast` where the type would be lost.
-fn literal(value: &ScalarValue) -> Result<ast::Expr> {
-    let plain = match value {
-        _ if value.is_null() => Some(ast::Expr::value(Value::Null)),
-        ScalarValue::Int64(_) | ScalarValue::Boolean(_) | ScalarValue::Utf8(_) => {
-            Some(expr_to_sql(&Expr::Literal(value.clone(), None))?)
-        }
-        ScalarValue::Utf8View(Some(text)) | ScalarValue::LargeUtf8(Some(text)) => {
-            Some(ast::Expr::value(Value::SingleQuotedString(text.clone())))
-        }
-        ScalarValue::Int8(_)
-        | ScalarValue::Int16(_)
-        | ScalarValue::Int32(_)
-        | ScalarValue::UInt8(_)
-        | ScalarValue::UInt16(_)
-        | ScalarValue::UInt32(_) => Some(expr_to_sql(&Expr::Literal(
-            value.cast_to(&DataType::Int64)?,
-            None,
-        ))?),
-        ScalarValue::Binary(Some(bytes))
-        | ScalarValue::LargeBinary(Some(bytes))
-        | ScalarValue::BinaryView(Some(bytes)) => {
-            let digits =
-                |byte: &u8| [byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16));
-            let hex = bytes.iter().flat_map(digits).flatten().collect();
-            Some(ast::Expr::value(Value::HexStringLiteral(hex)))
-        }
-        _ => None,
-    };
-    match plain {
-        Some(expr) => Ok(expr),
-        None => cast_literal(value),
+/// The name as it is written or, the second time, with a number behind.
+fn free_name(written: &str, taken: &BTreeSet<String>, named: &BTreeSet<String>) -> String {
+    if !named.contains(written) {
+        return written.to_string();
     }
+    let numbered = (1..).map(|number| format!("{written}:{number}"));
+    let mut free = numbered.filter(|name| !taken.contains(name) && !named.contains(name));
+    free.next().unwrap_or_default()
 }
 
-fn cast_literal(value: &ScalarValue) -> Result<ast::Expr> {
-    let data_type = value.data_type();
-    // As text and back: what has no text of its own cannot go this way.
-    let has_text = !data_type.is_nested() && can_cast_types(&DataType::Utf8, &data_type);
-    let text = value.cast_to(&DataType::Utf8).ok().filter(|_| has_text);
-    let text = text.ok_or_else(|| {
-        Error::Unsupported(format!("a parameter of type {data_type} cannot be bound"))
-    })?;
-    let text = text.to_string().replace('\'', "''");
-    let sql = format!("arrow_cast('{text}', '{data_type}')");
-    let dialect = datafusion::sql::sqlparser::dialect::GenericDialect {};
-    datafusion::sql::sqlparser::parser::Parser::new(&dialect)
-        .try_with_sql(&sql)
-        .and_then(|mut parser| parser.parse_expr())
-        .map_err(|error| Error::Internal(format!("a bound value became no SQL: {error}")))
+struct HasParameter;
+
+impl Visitor for HasParameter {
+    type Break = ();
+
+    fn pre_visit_value(&mut self, value: &ast::ValueWithSpan) -> ControlFlow<()> {
+        match value.value {
+            Value::Placeholder(_) => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -176,6 +395,7 @@ mod tests {
 
     fn bound(sql: &str, values: &[ScalarValue]) -> Result<String> {
         let mut statement = parse_one(sql)?;
+        settle(&mut statement)?;
         bind(&mut statement, values)?;
         Ok(statement.to_string())
     }
@@ -183,33 +403,62 @@ mod tests {
     #[test]
     fn values_go_everywhere_an_expression_may_stand() {
         let sql = bound(
-            "select * from recommend($1) where a = $2 limit $3",
-            &["it's".into(), 0.5.into(), 3_i64.into()],
+            "select * from recommend($1, k => $4) where a = $2 limit $3",
+            &["it's".into(), 0.5.into(), 3_i64.into(), ScalarValue::Int64(None)],
         );
         assert_eq!(
             sql.unwrap(),
-            "SELECT * FROM recommend('it''s') WHERE a = arrow_cast('0.5', 'Float64') LIMIT 3"
+            "SELECT * FROM recommend('it''s', k => NULL) WHERE a = \"$\"(2) LIMIT 3"
         );
     }
 
     #[test]
-    fn a_parameter_without_a_value_is_named() {
-        let error = bound("select $1, $2", &[1_i64.into()]).unwrap_err();
-        assert_eq!(error.to_string(), "parameter $2 has no value: 1 were bound");
+    fn a_number_is_no_column_to_order_or_group_by() {
+        let sql = bound(
+            "select a from t group by $1, a order by $1, a + $1",
+            &[1_i64.into()],
+        );
+        assert_eq!(
+            sql.unwrap(),
+            "SELECT a FROM t GROUP BY \"$\"(1), a ORDER BY \"$\"(1), a + 1"
+        );
     }
 
     #[test]
-    fn a_type_without_a_text_of_its_own_is_refused() {
-        let list = ScalarValue::new_list_nullable(&[1_i64.into()], &DataType::Int64);
-        for value in [
-            ScalarValue::List(list),
-            ScalarValue::DurationSecond(Some(1)),
+    fn a_column_is_called_after_its_parameter() {
+        let sql = bound(
+            "select $2, $1, $1, a + $1, $2 as b, (select $1) from (select $2, $1)",
+            &[1_i64.into(), 2_i64.into()],
+        );
+        assert_eq!(
+            sql.unwrap(),
+            "SELECT 2 AS \"$2\", 1 AS \"$1\", 1 AS \"$1:1\", a + 1 AS \"a + $1\", 2 AS b, \
+             (SELECT 1 AS \"$1\") AS \"(SELECT $1)\" FROM (SELECT 2 AS \"$2\", 1 AS \"$1\")"
+        );
+    }
+
+    #[test]
+    fn a_parameter_names_a_version() {
+        let sql = "select * from silver.\"t@v$1\" as t";
+        let version = bound(sql, &[ScalarValue::Int32(Some(3))]).unwrap();
+        assert_eq!(version, "SELECT * FROM silver.\"t@v3\" AS t");
+        let error = bound(sql, &["x".into()]).unwrap_err().to_string();
+        assert!(error.starts_with("VERSION AS OF $1: expected the number"), "{error}");
+        let mut newest = parse_one(sql).unwrap();
+        bind_nulls(&mut newest, Nulls::Arguments).unwrap();
+        assert_eq!(newest.to_string(), "SELECT * FROM silver.\"t\" AS t");
+    }
+
+    #[test]
+    fn parameters_are_numbered_without_a_gap() {
+        for (sql, message) in [
+            ("select $1, $3", "the statement has $1, $3 but no $2: number parameters without a gap"),
+            ("select $0", "parameter '$0': expected ? or $1, $2, …"),
+            ("select $name", "parameter '$name': expected ? or $1, $2, …"),
+            ("select $1, $2", "parameter $2 has no value: 1 was bound"),
         ] {
-            let error = bound("select $1", &[value]).unwrap_err().to_string();
-            assert!(
-                error.starts_with("a parameter of type ") && error.ends_with("cannot be bound"),
-                "{error}"
-            );
+            let error = bound(sql, &[1_i64.into()]).unwrap_err();
+            assert_eq!(error.to_string(), message, "{sql}");
         }
     }
 }

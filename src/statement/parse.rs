@@ -3,7 +3,7 @@
 use datafusion::{
     common::DataFusionError,
     sql::{
-        parser::{DFParserBuilder, Statement as DfStatement},
+        parser::{DFParserBuilder, ExplainStatement, Statement as DfStatement},
         sqlparser::{
             ast::{self, ObjectName, ObjectType, helpers::stmt_create_table::CreateTableBuilder},
             dialect::GenericDialect,
@@ -13,15 +13,18 @@ use datafusion::{
 };
 
 use super::{
+    access_ddl::{self, AccessChange},
+    cancel,
+    explain::ExplainChange,
     model_ddl,
-    tokens::{
-        is_word, meaningful, number_parameters, part, render, rewrite_versions, starts_with,
-        take_partitioned_by, tokenize,
-    },
+    settings::{self, Setting},
+    temporary,
+    tokens::{number_parameters, render, rewrite_versions, take_partitioned_by, tokenize},
+    words::Words,
 };
 use crate::{
     error::{Error, Result},
-    lake::TableName,
+    lake::{DEFAULT_SCHEMA, TEMPORARY_SCHEMA, TableName},
     models::CreateModel,
 };
 
@@ -44,6 +47,10 @@ pub(crate) enum Statement {
         name: String,
         if_not_exists: bool,
     },
+    DropSchema {
+        name: String,
+        if_exists: bool,
+    },
     Drop {
         kind: Dropped,
         name: TableName,
@@ -59,6 +66,14 @@ pub(crate) enum Statement {
         name: TableName,
         limit: Option<usize>,
     },
+    Access(Box<AccessChange>),
+    ShowGrants,
+    /// CANCEL QUERY 'id'.
+    CancelQuery(String),
+    Set(Setting),
+    ShowSetting(settings::Name),
+    /// EXPLAIN of a statement that writes.
+    ExplainChange(Box<ExplainChange>),
 }
 
 /// What DROP can take away.
@@ -80,56 +95,61 @@ pub(crate) struct CreateTable {
     pub(crate) query: Option<Box<ast::Query>>,
 }
 
-/// Parses exactly one statement.
+/// Parses exactly one statement, whose names without a schema are those of the default one.
 pub(crate) fn parse(text: &str) -> Result<Statement> {
+    parse_in(text, DEFAULT_SCHEMA, &[])
+}
+
+/// Parses exactly one statement, whose names without a schema are those of temporary tables, and else of `schema`.
+pub(crate) fn parse_in(text: &str, schema: &str, temporary: &[String]) -> Result<Statement> {
     let mut tokens = tokenize(text)?;
-    number_parameters(&mut tokens);
+    number_parameters(&mut tokens)?;
     rewrite_versions(&mut tokens)?;
-    if let Some(statement) = model_ddl::parse(&tokens, text)? {
+    if let Some(mut statement) = model_ddl::parse(&tokens, text)? {
+        if let Statement::CreateModel(create) = &mut statement {
+            create.query = temporary::qualified(&create.query, temporary)?;
+        }
         return Ok(statement);
     }
-    if let Some(statement) = describe_history(&tokens)? {
+    if let Some(id) = cancel::parse(&tokens)? {
+        return Ok(Statement::CancelQuery(id));
+    }
+    if let Some(statement) = settings::parse(&tokens)? {
+        return Ok(statement);
+    }
+    if let Some(statement) = access_ddl::parse(&tokens, schema)? {
+        return Ok(statement);
+    }
+    if let Some(statement) = describe_history(&tokens, schema)? {
         return Ok(statement);
     }
     let partition_by = take_partitioned_by(&mut tokens)?;
-    classify(parse_one(&render(&tokens))?, partition_by)
+    let mut statement = parse_one(&render(&tokens))?;
+    temporary::qualify(&mut statement, temporary)?;
+    classify(statement, partition_by, schema)
 }
 
-fn describe_history(tokens: &[Token]) -> Result<Option<Statement>> {
-    let at = meaningful(tokens);
-    let is_describe = starts_with(tokens, &at, &["describe", "history"])
-        || starts_with(tokens, &at, &["desc", "history"]);
-    if !is_describe {
+fn describe_history(tokens: &[Token], schema: &str) -> Result<Option<Statement>> {
+    let statement = "DESCRIBE HISTORY";
+    let words = &mut Words::new(tokens);
+    if !words.take(&["describe", "history"]) && !words.take(&["desc", "history"]) {
         return Ok(None);
     }
-    let rest: Vec<&Token> = at[2..]
-        .iter()
-        .map(|at| &tokens[*at])
-        .filter(|token| **token != Token::SemiColon)
-        .collect();
-    let limit_at = rest.iter().position(|token| is_word(token, "limit"));
-    let name: String = rest[..limit_at.unwrap_or(rest.len())]
-        .iter()
-        .map(|token| part(token))
-        .collect();
-    let limit = match limit_at.map(|at| &rest[at + 1..]) {
-        None => None,
-        Some([Token::Number(digits, _)]) => digits.parse().ok(),
-        Some(_) => {
-            return Err(Error::Input(
-                "DESCRIBE HISTORY: expected a number after LIMIT".into(),
-            ));
+    let name = words.table(statement, schema)?;
+    let limit = if words.take(&["limit"]) {
+        match words.advance() {
+            Some(Token::Number(digits, _)) => digits.parse().ok(),
+            _ => {
+                return Err(Error::Input(
+                    "DESCRIBE HISTORY: expected a number after LIMIT".into(),
+                ));
+            }
         }
+    } else {
+        None
     };
-    if name.is_empty() {
-        return Err(Error::Input(
-            "DESCRIBE HISTORY: expected a table's name".into(),
-        ));
-    }
-    Ok(Some(Statement::DescribeHistory {
-        name: name.parse()?,
-        limit,
-    }))
+    words.end(statement)?;
+    Ok(Some(Statement::DescribeHistory { name, limit }))
 }
 
 /// The statement in a view's file, for planning.
@@ -179,10 +199,10 @@ fn syntax_error(error: DataFusionError) -> Error {
     }
 }
 
-fn classify(statement: DfStatement, partition_by: Vec<String>) -> Result<Statement> {
+fn classify(statement: DfStatement, partition_by: Vec<String>, schema: &str) -> Result<Statement> {
     let sql = match statement {
         DfStatement::Statement(sql) => *sql,
-        DfStatement::Explain(_) => return Ok(Statement::Query(Box::new(statement))),
+        DfStatement::Explain(explain) => return explained(explain, partition_by, schema),
         DfStatement::CreateExternalTable(_) | DfStatement::CopyTo(_) => {
             return Err(Error::Unsupported(
                 "reading and writing files by CREATE EXTERNAL TABLE or COPY is not offered; load with \
@@ -190,12 +210,12 @@ fn classify(statement: DfStatement, partition_by: Vec<String>) -> Result<Stateme
                     .into(),
             ));
         }
-        DfStatement::Reset(_) => return Err(no_settings("RESET")),
+        DfStatement::Reset(_) => return Err(not_understood("RESET")),
     };
     let df = |sql| Box::new(DfStatement::Statement(Box::new(sql)));
     Ok(match sql {
         ast::Statement::CreateTable(create) => {
-            Statement::CreateTable(Box::new(create_table(create, partition_by)?))
+            Statement::CreateTable(Box::new(create_table(create, partition_by, schema)?))
         }
         ast::Statement::CreateView(view) => {
             if view.temporary || view.materialized {
@@ -205,7 +225,7 @@ fn classify(statement: DfStatement, partition_by: Vec<String>) -> Result<Stateme
                 )));
             }
             Statement::CreateView {
-                name: table_name(&view.name)?,
+                name: table_name(&view.name, schema)?,
                 replace: view.or_replace,
                 if_not_exists: view.if_not_exists,
                 definition: df(ast::Statement::CreateView(view)),
@@ -231,7 +251,7 @@ fn classify(statement: DfStatement, partition_by: Vec<String>) -> Result<Stateme
             if_exists,
             names,
             ..
-        } => drop_statement(object_type, if_exists, &names)?,
+        } => drop_statement(object_type, if_exists, &names, schema)?,
         ast::Statement::Query(_)
         | ast::Statement::ShowTables { .. }
         | ast::Statement::ShowColumns { .. }
@@ -247,7 +267,7 @@ fn classify(statement: DfStatement, partition_by: Vec<String>) -> Result<Stateme
                 "UPDATE is not offered; use MERGE INTO … WHEN MATCHED THEN UPDATE SET, or INSERT OVERWRITE".into(),
             ));
         }
-        ast::Statement::Set(_) => return Err(no_settings("SET")),
+        ast::Statement::Set(_) => return Err(not_understood("SET")),
         ast::Statement::StartTransaction { .. }
         | ast::Statement::Commit { .. }
         | ast::Statement::Rollback { .. } => {
@@ -266,20 +286,46 @@ fn classify(statement: DfStatement, partition_by: Vec<String>) -> Result<Stateme
     })
 }
 
-fn no_settings(word: &str) -> Error {
-    Error::Unsupported(format!("{word}: sessions have no settings yet"))
+/// EXPLAIN of a query is DataFusion's.
+fn explained(
+    explain: ExplainStatement,
+    partition_by: Vec<String>,
+    schema: &str,
+) -> Result<Statement> {
+    match classify(*explain.statement.clone(), partition_by, schema)? {
+        Statement::Query(_) => Ok(Statement::Query(Box::new(DfStatement::Explain(explain)))),
+        other => {
+            let explained = ExplainChange::new(other, &explain.options)?;
+            Ok(Statement::ExplainChange(Box::new(explained)))
+        }
+    }
 }
 
-fn create_table(create: ast::CreateTable, partition_by: Vec<String>) -> Result<CreateTable> {
-    if create.temporary || create.external || create.like.is_some() || create.clone.is_some() {
+fn not_understood(word: &str) -> Error {
+    Error::Input(format!(
+        "{word}: this form is not understood; {word} schema and {word} time_zone are"
+    ))
+}
+
+fn create_table(
+    create: ast::CreateTable,
+    partition_by: Vec<String>,
+    schema: &str,
+) -> Result<CreateTable> {
+    if create.external || create.like.is_some() || create.clone.is_some() {
         return Err(Error::Unsupported(format!(
-            "CREATE TABLE {}: temporary, external, LIKE and CLONE tables are not offered",
+            "CREATE TABLE {}: external, LIKE and CLONE tables are not offered",
             create.name
         )));
     }
     refuse_options(&create)?;
+    let schema = if create.temporary {
+        TEMPORARY_SCHEMA
+    } else {
+        schema
+    };
     Ok(CreateTable {
-        name: table_name(&create.name)?,
+        name: table_name(&create.name, schema)?,
         replace: create.or_replace,
         if_not_exists: create.if_not_exists,
         partition_by,
@@ -297,6 +343,7 @@ fn refuse_options(create: &ast::CreateTable) -> Result<()> {
         .columns(create.columns.clone())
         .constraints(create.constraints.clone())
         .query(create.query.clone())
+        .temporary(create.temporary)
         .hive_formats(create.hive_formats.clone())
         .build();
     if *create == understood {
@@ -308,42 +355,44 @@ fn refuse_options(create: &ast::CreateTable) -> Result<()> {
     )))
 }
 
-fn drop_statement(kind: ObjectType, if_exists: bool, names: &[ObjectName]) -> Result<Statement> {
+fn drop_statement(
+    kind: ObjectType,
+    if_exists: bool,
+    names: &[ObjectName],
+    schema: &str,
+) -> Result<Statement> {
     let [name] = names else {
         return Err(Error::Unsupported("DROP takes one name at a time".into()));
     };
     let kind = match kind {
+        ObjectType::Schema => {
+            return Ok(Statement::DropSchema {
+                name: last_part(name),
+                if_exists,
+            });
+        }
         ObjectType::Table => Dropped::Table,
         ObjectType::View => Dropped::View,
         other => return Err(Error::Unsupported(format!("DROP {other} is not offered"))),
     };
     Ok(Statement::Drop {
         kind,
-        name: table_name(name)?,
+        name: table_name(name, schema)?,
         if_exists,
     })
 }
 
-/// A SQL name as a table's name: unquoted parts in lower case, the default schema where none is said.
-pub(crate) fn table_name(name: &ObjectName) -> Result<TableName> {
+/// A SQL name as a table's name: unquoted parts in lower case, `schema` where none is said.
+pub(crate) fn table_name(name: &ObjectName, schema: &str) -> Result<TableName> {
     let parts: Vec<String> = name.0.iter().map(name_part).collect();
-    match parts.as_slice() {
-        [table] => TableName::new(crate::lake::DEFAULT_SCHEMA, table),
-        [schema, table] => TableName::new(schema, table),
-        [catalog, schema, table] if catalog == crate::lake::CATALOG => {
-            TableName::new(schema, table)
-        }
-        _ => Err(Error::Input(format!(
-            "'{name}' is not a table name, expected schema.table"
-        ))),
-    }
+    TableName::of_parts(&parts, schema)
 }
 
 pub(super) fn last_part(name: &ObjectName) -> String {
     name.0.last().map(name_part).unwrap_or_default()
 }
 
-fn name_part(part: &ast::ObjectNamePart) -> String {
+pub(super) fn name_part(part: &ast::ObjectNamePart) -> String {
     match part.as_ident() {
         Some(ident) if ident.quote_style.is_none() => ident.value.to_lowercase(),
         Some(ident) => ident.value.clone(),
@@ -369,7 +418,7 @@ mod tests {
     fn files_and_settings_are_refused_with_a_reason() {
         for (text, words) in [
             ("copy (select 1) to '/tmp/x.csv'", "spotify_history"),
-            ("set datafusion.runtime.memory_limit = '1G'", "settings"),
+            ("set datafusion.runtime.memory_limit = '1G'", "no setting"),
             ("begin", "atomic commit"),
             ("select 1; select 2", "one by one"),
         ] {

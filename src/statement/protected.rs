@@ -3,8 +3,10 @@
 
 use super::references::MODEL_SCHEMA;
 use crate::{
+    access::LISTINGS,
+    audit::{AUDIT, QUERIES},
     error::{Error, Result},
-    lake::TableName,
+    lake::{TEMPORARY_SCHEMA, TableName},
     models::store::REGISTRY_TABLES,
 };
 
@@ -25,6 +27,16 @@ pub(super) fn refuse_change(name: &TableName) -> Result<()> {
             "{name} shows what is in the lake; it cannot be written"
         )));
     }
+    if name.schema == SYSTEM_SCHEMA && [QUERIES, AUDIT].contains(&table) {
+        return Err(Error::Input(format!(
+            "{name} is written by the server only"
+        )));
+    }
+    if name.schema == SYSTEM_SCHEMA && LISTINGS.contains(&table) {
+        return Err(Error::Input(format!(
+            "{name} shows the rules; `moodlake user`, GRANT, CREATE ROW POLICY and CREATE MASK change them"
+        )));
+    }
     Ok(())
 }
 
@@ -42,6 +54,11 @@ pub(super) fn refuse_replacing(name: &TableName) -> Result<()> {
 
 /// Refuses the schema in which the lake describes itself.
 pub(super) fn refuse_schema(schema: &str) -> Result<()> {
+    if schema == TEMPORARY_SCHEMA {
+        return Err(Error::Input(format!(
+            "{TEMPORARY_SCHEMA} is the schema of temporary tables; CREATE TEMPORARY TABLE makes one"
+        )));
+    }
     if schema == INFORMATION_SCHEMA {
         return Err(Error::Input(format!(
             "{INFORMATION_SCHEMA} describes the lake; it cannot hold tables"

@@ -50,18 +50,19 @@ pub struct References {
 /// # Errors
 /// Those of parsing.
 pub fn references(text: &str) -> Result<References> {
-    of_statement(&parse::parse(text)?)
+    of_statement(&parse::parse(text)?, DEFAULT_SCHEMA)
 }
 
-pub(super) fn of_statement(statement: &Statement) -> Result<References> {
+/// As [`references`], of a statement whose names without a schema are those of `schema`.
+pub(super) fn of_statement(statement: &Statement, schema: &str) -> Result<References> {
     Ok(match statement {
         Statement::Query(statement) => References {
-            reads: reads(statement)?,
+            reads: reads(statement, schema)?,
             ..References::default()
         },
         Statement::Change(statement) => {
-            let writes = change_target(statement)?;
-            let mut reads = reads(statement)?;
+            let writes = change_target(statement, schema)?;
+            let mut reads = reads(statement, schema)?;
             reads.retain(|name| Some(name) != writes.as_ref());
             References {
                 writes,
@@ -73,7 +74,7 @@ pub(super) fn of_statement(statement: &Statement) -> Result<References> {
             writes: Some(create.name.clone()),
             creates_if_missing: create.if_not_exists,
             reads: match &create.query {
-                Some(query) => query_reads(query)?,
+                Some(query) => query_reads(query, schema)?,
                 None => BTreeSet::new(),
             },
             query: None,
@@ -86,13 +87,13 @@ pub(super) fn of_statement(statement: &Statement) -> Result<References> {
         } => References {
             writes: Some(name.clone()),
             creates_if_missing: *if_not_exists,
-            reads: reads(definition)?,
+            reads: reads(definition, DEFAULT_SCHEMA)?,
             query: None,
         },
         Statement::CreateModel(create) => References {
             writes: Some(TableName::new(MODEL_SCHEMA, &create.name)?),
             creates_if_missing: false,
-            reads: reads(&parse::parse_one(&create.query)?)?,
+            reads: reads(&parse::parse_one(&create.query)?, schema)?,
             query: Some(create.query.clone()),
         },
         Statement::Drop { name, .. } => References {
@@ -107,7 +108,18 @@ pub(super) fn of_statement(statement: &Statement) -> Result<References> {
             reads: BTreeSet::from([name.clone()]),
             ..References::default()
         },
-        Statement::CreateSchema { .. } | Statement::ShowModels => References::default(),
+        Statement::ExplainChange(explained) => References {
+            writes: None,
+            ..of_statement(&explained.statement, schema)?
+        },
+        Statement::CreateSchema { .. }
+        | Statement::DropSchema { .. }
+        | Statement::ShowModels
+        | Statement::ShowGrants
+        | Statement::CancelQuery(_)
+        | Statement::Set(_)
+        | Statement::ShowSetting(_)
+        | Statement::Access(_) => References::default(),
     })
 }
 
@@ -116,7 +128,7 @@ pub(super) fn model_name(written: &str) -> &str {
     written.split_once('@').map_or(written, |(name, _)| name)
 }
 
-fn change_target(statement: &DfStatement) -> Result<Option<TableName>> {
+fn change_target(statement: &DfStatement, schema: &str) -> Result<Option<TableName>> {
     let DfStatement::Statement(statement) = statement else {
         return Ok(None);
     };
@@ -133,7 +145,7 @@ fn change_target(statement: &DfStatement) -> Result<Option<TableName>> {
         }
         _ => None,
     };
-    name.map(table_name).transpose()
+    name.map(|name| table_name(name, schema)).transpose()
 }
 
 fn factor_name(factor: &TableFactor) -> Option<&ast::ObjectName> {
@@ -144,12 +156,12 @@ fn factor_name(factor: &TableFactor) -> Option<&ast::ObjectName> {
 }
 
 /// The tables and models that a query reads.
-pub(super) fn query_reads(query: &ast::Query) -> Result<BTreeSet<TableName>> {
+pub(super) fn query_reads(query: &ast::Query, schema: &str) -> Result<BTreeSet<TableName>> {
     let statement = ast::Statement::Query(Box::new(query.clone()));
-    reads(&DfStatement::Statement(Box::new(statement)))
+    reads(&DfStatement::Statement(Box::new(statement)), schema)
 }
 
-fn reads(statement: &DfStatement) -> Result<BTreeSet<TableName>> {
+fn reads(statement: &DfStatement, schema: &str) -> Result<BTreeSet<TableName>> {
     let (tables, _ctes) = resolve_table_references(statement, true)?;
     let mut found = Functions::default();
     visit(statement, &mut found);
@@ -159,10 +171,7 @@ fn reads(statement: &DfStatement) -> Result<BTreeSet<TableName>> {
             matches!(&table, TableReference::Bare { table } if found.relations.contains(&**table));
         if !is_function && table.schema() != Some("information_schema") {
             let name = table.table().split("@v").next().unwrap_or_default();
-            reads.insert(TableName::new(
-                table.schema().unwrap_or(DEFAULT_SCHEMA),
-                name,
-            )?);
+            reads.insert(TableName::new(table.schema().unwrap_or(schema), name)?);
         }
     }
     for function in &found.relations {

@@ -26,6 +26,40 @@ pub fn split(script: &str) -> Result<Vec<String>> {
         .collect())
 }
 
+/// How far a text has got that is being typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Typed {
+    /// Statements with their semicolons, or nothing but space and comments.
+    Whole,
+    /// In a statement that goes on to its semicolon.
+    InStatement,
+    /// Between quotes.
+    InQuotes,
+    /// In a comment that has an end.
+    InComment,
+}
+
+/// How far a text has got that is being typed.
+#[must_use]
+pub fn typed(text: &str) -> Typed {
+    let tokens = Tokenizer::new(&GenericDialect {}, text)
+        .with_unescape(false)
+        .tokenize();
+    match tokens {
+        Ok(tokens) => match tokens.iter().rev().find(|token| !is_space(token)) {
+            None | Some(Token::SemiColon) => Typed::Whole,
+            Some(_) => Typed::InStatement,
+        },
+        Err(error) if error.message.contains("comment") => Typed::InComment,
+        Err(error) if ["Unterminated", "EOF"].iter().any(|end| error.message.contains(end)) => {
+            Typed::InQuotes
+        }
+        // Whoever runs it tells what is wrong.
+        Err(_) if text.trim_end().ends_with(';') => Typed::Whole,
+        Err(_) => Typed::InStatement,
+    }
+}
+
 /// Tokens as they were written, strings with their escapes.
 pub(super) fn tokenize(text: &str) -> Result<Vec<Token>> {
     let tokens = Tokenizer::new(&GenericDialect {}, text)
@@ -62,7 +96,29 @@ pub(super) fn starts_with(tokens: &[Token], at: &[usize], words: &[&str]) -> boo
             .all(|(word, at)| is_word(&tokens[*at], word))
 }
 
-pub(super) fn number_parameters(tokens: &mut [Token]) {
+/// What stands between a table's name and the number of the parameter that is its version: `plays@v$1`.
+pub(super) const VERSION_PLACE: &str = "@v$";
+
+/// Whether a text has parameters.
+pub(super) fn has_parameters(text: &str) -> Result<bool> {
+    let tokens = tokenize(text)?;
+    Ok(tokens.iter().any(is_parameter))
+}
+
+fn is_parameter(token: &Token) -> bool {
+    matches!(token, Token::Placeholder(_))
+}
+
+pub(super) fn number_parameters(tokens: &mut [Token]) -> Result<()> {
+    let is_question = |token: &Token| matches!(token, Token::Placeholder(mark) if mark == "?");
+    let mut parameters = tokens.iter().filter(|token| is_parameter(token));
+    if let Some(first) = parameters.clone().find(|token| !is_question(token))
+        && parameters.any(is_question)
+    {
+        return Err(Error::Input(format!(
+            "the statement has parameters ? and {first}: write either ? or $1, $2, …"
+        )));
+    }
     let mut next = 1;
     for token in tokens {
         if matches!(token, Token::Placeholder(mark) if mark == "?") {
@@ -70,6 +126,7 @@ pub(super) fn number_parameters(tokens: &mut [Token]) {
             next += 1;
         }
     }
+    Ok(())
 }
 
 pub(super) fn rewrite_versions(tokens: &mut [Token]) -> Result<()> {
@@ -82,7 +139,8 @@ pub(super) fn rewrite_versions(tokens: &mut [Token]) -> Result<()> {
             continue;
         };
         let version = match &tokens[window[4]] {
-            Token::Number(digits, _) => digits.parse().ok(),
+            Token::Number(digits, _) => digits.parse::<u64>().ok().map(|_| digits.clone()),
+            Token::Placeholder(place) => Some(place.clone()),
             _ => None,
         };
         let Some(version) = version else {
@@ -96,7 +154,7 @@ pub(super) fn rewrite_versions(tokens: &mut [Token]) -> Result<()> {
         } else {
             table.value.to_lowercase()
         };
-        tokens[window[0]] = Token::make_word(&versioned(&name, version), Some('"'));
+        tokens[window[0]] = Token::make_word(&versioned(&name, &version), Some('"'));
         for gone in &window[1..] {
             tokens[*gone] = Token::Whitespace(Whitespace::Space);
         }
@@ -197,6 +255,27 @@ mod tests {
     }
 
     #[test]
+    fn a_text_is_whole_at_its_semicolon() {
+        for (text, expected) in [
+            ("", Typed::Whole),
+            ("-- why\n", Typed::Whole),
+            ("select 1", Typed::InStatement),
+            ("select 1; -- it's done", Typed::Whole),
+            ("select 1; select 2", Typed::InStatement),
+            ("select 'a;", Typed::InQuotes),
+            ("select 'a;\nb''c';", Typed::Whole),
+            ("select \"a;", Typed::InQuotes),
+            ("select $$a;'", Typed::InQuotes),
+            ("select $x$a;$$;", Typed::InQuotes),
+            ("select $x$a;$x$;", Typed::Whole),
+            ("select /* a; /* b; */", Typed::InComment),
+            ("select /* a; */ 1;", Typed::Whole),
+        ] {
+            assert_eq!(typed(text), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn a_version_becomes_part_of_the_name() {
         let mut tokens = tokenize("select * from silver.Plays version as of 3 p").unwrap();
         rewrite_versions(&mut tokens).unwrap();
@@ -205,6 +284,9 @@ mod tests {
         let mut tokens = tokenize("select t.id from t version as of 3 where t.id = 1").unwrap();
         rewrite_versions(&mut tokens).unwrap();
         assert!(render(&tokens).contains("\"t@v3\" AS \"t\""));
+        let mut tokens = tokenize("select * from t version as of $2").unwrap();
+        rewrite_versions(&mut tokens).unwrap();
+        assert!(render(&tokens).contains("\"t@v$2\" AS \"t\""));
         let mut tokens = tokenize("select * from t version as of x").unwrap();
         assert!(rewrite_versions(&mut tokens).is_err());
     }
@@ -212,7 +294,13 @@ mod tests {
     #[test]
     fn question_marks_are_numbered_outside_strings() {
         let mut tokens = tokenize("select ?, '?', ?").unwrap();
-        number_parameters(&mut tokens);
+        number_parameters(&mut tokens).unwrap();
         assert_eq!(render(&tokens), "select $1, '?', $2");
+        let mut tokens = tokenize("select ?, $1").unwrap();
+        let message = number_parameters(&mut tokens).unwrap_err().to_string();
+        assert_eq!(
+            message,
+            "the statement has parameters ? and $1: write either ? or $1, $2, …"
+        );
     }
 }

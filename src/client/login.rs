@@ -1,0 +1,104 @@
+//! Who connects, and how the server proves who it is.
+
+use arrow_flight::{
+    HandshakeRequest, error::FlightError, flight_service_client::FlightServiceClient,
+};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use futures::stream;
+use tonic::{
+    Request,
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
+};
+
+use super::Address;
+use crate::{
+    error::{Error, Result},
+    server::{tls, wire},
+};
+
+/// How to come in at a server. Holds secrets, and so shows nothing of itself.
+#[derive(Clone, Default)]
+pub struct Login {
+    /// Who connects.
+    pub credentials: Credentials,
+    /// The certificates (PEM) of whoever signed the server's; those that the system trusts when there are none.
+    pub authority: Option<Vec<u8>>,
+}
+
+/// Who connects.
+#[derive(Clone, Default)]
+pub enum Credentials {
+    /// Nobody in particular.
+    #[default]
+    None,
+    /// A user of the server.
+    Password {
+        /// Their name.
+        user: String,
+        /// Their password.
+        password: String,
+    },
+    /// Whoever has this token.
+    Token(String),
+}
+
+impl Login {
+    /// The token to come with, after a handshake if that is what gives one.
+    pub(super) async fn token(
+        &self,
+        flight: &mut FlightServiceClient<Channel>,
+    ) -> Result<Option<String>> {
+        match &self.credentials {
+            Credentials::None => Ok(None),
+            Credentials::Token(token) => Ok(Some(token.clone())),
+            Credentials::Password { user, password } => {
+                handshake(flight, user, password).await.map(Some)
+            }
+        }
+    }
+}
+
+async fn handshake(
+    flight: &mut FlightServiceClient<Channel>,
+    user: &str,
+    password: &str,
+) -> Result<String> {
+    let basic = BASE64_STANDARD.encode(format!("{user}:{password}"));
+    let header = format!("Basic {basic}").parse();
+    let header = header.map_err(|_| Error::Internal("base64 fits into a header".into()))?;
+    let mut request = Request::new(stream::iter([HandshakeRequest::default()]));
+    request.metadata_mut().insert("authorization", header);
+    let answer = flight.handshake(request).await;
+    let answer = answer.map_err(|status| wire::flight_error(FlightError::from(status)))?;
+    let header = answer.metadata().get("authorization");
+    let token = header
+        .and_then(|header| header.to_str().ok())
+        .and_then(|header| header.strip_prefix("Bearer "));
+    token
+        .map(ToString::to_string)
+        .ok_or_else(|| Error::Internal("the server let us in without giving a token".into()))
+}
+
+/// The endpoint with TLS, where the address asks for it.
+pub(super) fn secured(
+    endpoint: Endpoint,
+    address: &Address,
+    authority: Option<&[u8]>,
+) -> Result<Endpoint> {
+    if !address.is_secure {
+        return match authority {
+            None => Ok(endpoint),
+            Some(_) => Err(Error::Input(
+                "--ca is for servers with TLS: connect to grpc+tls://host:port".into(),
+            )),
+        };
+    }
+    tls::use_one_provider();
+    let config = match authority {
+        Some(authority) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(authority)),
+        None => ClientTlsConfig::new().with_enabled_roots(),
+    };
+    endpoint
+        .tls_config(config)
+        .map_err(|error| Error::Input(format!("TLS: {}", super::root_cause(&error))))
+}

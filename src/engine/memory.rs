@@ -1,0 +1,247 @@
+//! Memory of statements: each has a pool of its own, shared fairly between its operators, and all draw on one.
+//!
+//! An operator that is refused memory spills if it can. So a statement at its own limit spills, and so does whoever asks
+//! when all together are at theirs.
+
+use std::{
+    fmt::{self, Display, Formatter},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use datafusion::{
+    common::{DataFusionError, Result},
+    execution::{
+        memory_pool::{FairSpillPool, MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation},
+        runtime_env::RuntimeEnv,
+    },
+};
+
+use crate::limits::{Bytes, Limits};
+
+/// The memory of all statements.
+#[derive(Debug)]
+pub(crate) struct AllStatements {
+    limit: usize,
+    limit_each: usize,
+    used: AtomicUsize,
+}
+
+impl AllStatements {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        let bytes = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
+        Self {
+            limit: bytes(limits.memory),
+            limit_each: bytes(limits.statement_memory.min(limits.memory)),
+            used: AtomicUsize::new(0),
+        }
+    }
+
+    fn take(&self, additional: usize) -> Result<(), usize> {
+        let taken = |used: usize| {
+            used.checked_add(additional)
+                .filter(|used| *used <= self.limit)
+        };
+        self.used
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken)
+            .map(|_| ())
+    }
+}
+
+/// The runtime with memory for one statement, out of the memory of all.
+pub(crate) fn for_one_statement(runtime: &Arc<RuntimeEnv>) -> Arc<RuntimeEnv> {
+    let all = Arc::clone(&runtime.memory_pool);
+    let Some(limit) = all
+        .downcast_ref::<AllStatements>()
+        .map(|all| all.limit_each)
+    else {
+        return Arc::clone(runtime);
+    };
+    let pool = OneStatement {
+        limit,
+        own: FairSpillPool::new(limit),
+        all,
+    };
+    Arc::new(RuntimeEnv {
+        memory_pool: Arc::new(pool),
+        ..runtime.as_ref().clone()
+    })
+}
+
+/// The memory of one statement.
+#[derive(Debug)]
+struct OneStatement {
+    limit: usize,
+    /// Gives each operator that can spill an equal part of what those that cannot leave over.
+    own: FairSpillPool,
+    all: Arc<dyn MemoryPool>,
+}
+
+impl MemoryPool for AllStatements {
+    fn name(&self) -> &str {
+        "all statements"
+    }
+
+    fn grow(&self, _reservation: &MemoryReservation, additional: usize) {
+        self.used.fetch_add(additional, Ordering::Relaxed);
+    }
+
+    fn shrink(&self, _reservation: &MemoryReservation, shrink: usize) {
+        self.used.fetch_sub(shrink, Ordering::Relaxed);
+    }
+
+    fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
+        self.take(additional).map_err(|used| {
+            refused(
+                reservation,
+                additional,
+                &format!("all statements hold {}, and --memory allows", bytes(used)),
+                self.limit,
+            )
+        })
+    }
+
+    fn reserved(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    fn memory_limit(&self) -> MemoryLimit {
+        MemoryLimit::Finite(self.limit)
+    }
+}
+
+impl MemoryPool for OneStatement {
+    fn name(&self) -> &str {
+        "one statement"
+    }
+
+    fn register(&self, consumer: &MemoryConsumer) {
+        self.own.register(consumer);
+    }
+
+    fn unregister(&self, consumer: &MemoryConsumer) {
+        self.own.unregister(consumer);
+    }
+
+    fn grow(&self, reservation: &MemoryReservation, additional: usize) {
+        self.own.grow(reservation, additional);
+        self.all.grow(reservation, additional);
+    }
+
+    fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
+        self.own.shrink(reservation, shrink);
+        self.all.shrink(reservation, shrink);
+    }
+
+    fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
+        self.own.try_grow(reservation, additional).map_err(|_| {
+            let held = bytes(self.own.reserved());
+            let words = format!("the statement holds {held}, and --statement-memory allows");
+            refused(reservation, additional, &words, self.limit)
+        })?;
+        self.all
+            .try_grow(reservation, additional)
+            .inspect_err(|_| self.own.shrink(reservation, additional))
+    }
+
+    fn reserved(&self) -> usize {
+        self.own.reserved()
+    }
+
+    fn memory_limit(&self) -> MemoryLimit {
+        MemoryLimit::Finite(self.limit)
+    }
+}
+
+impl Display for AllStatements {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", bytes(self.reserved()), bytes(self.limit))
+    }
+}
+
+impl Display for OneStatement {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", bytes(self.reserved()), bytes(self.limit))
+    }
+}
+
+/// What an operator is told; it spills then, or hands this on to the client.
+fn refused(
+    reservation: &MemoryReservation,
+    additional: usize,
+    words: &str,
+    limit: usize,
+) -> DataFusionError {
+    // DataFusion adds the number of the partition in brackets.
+    let operator = reservation
+        .consumer()
+        .name()
+        .split('[')
+        .next()
+        .unwrap_or_default();
+    DataFusionError::ResourcesExhausted(format!(
+        "memory: {operator} needs {} more, but {words} {}",
+        bytes(additional),
+        bytes(limit)
+    ))
+}
+
+fn bytes(number: usize) -> Bytes {
+    Bytes(number as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+
+    use super::*;
+
+    fn runtime(memory: u64, statement_memory: u64) -> Arc<RuntimeEnv> {
+        let limits = Limits {
+            memory,
+            statement_memory,
+            ..Limits::default()
+        };
+        let pool = Arc::new(AllStatements::new(&limits));
+        let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool);
+        runtime.build_arc().unwrap()
+    }
+
+    fn reservation(runtime: &Arc<RuntimeEnv>) -> MemoryReservation {
+        MemoryConsumer::new("sorter[0]").register(&runtime.memory_pool)
+    }
+
+    #[test]
+    fn a_statement_keeps_to_its_own_limit_and_gives_back_what_it_held() {
+        let shared = runtime(1000, 600);
+        let reserved = {
+            let statement = for_one_statement(&shared);
+            let held = reservation(&statement);
+            held.try_grow(500).unwrap();
+            let message = held.try_grow(200).unwrap_err().message().to_string();
+            assert_eq!(
+                message,
+                "memory: sorter needs 200 bytes more, but the statement holds 500 bytes, and \
+                 --statement-memory allows 600 bytes"
+            );
+            shared.memory_pool.reserved()
+        };
+        assert_eq!((reserved, shared.memory_pool.reserved()), (500, 0));
+    }
+
+    #[test]
+    fn all_statements_keep_to_one_limit() {
+        let shared = runtime(1000, 600);
+        let statements = [for_one_statement(&shared), for_one_statement(&shared)];
+        let [one, other] = [&statements[0], &statements[1]].map(reservation);
+        one.try_grow(600).unwrap();
+        let message = other.try_grow(500).unwrap_err().message().to_string();
+        assert!(message.contains("--memory allows 1000 bytes"), "{message}");
+        // What was refused is not held.
+        assert_eq!(statements[1].memory_pool.reserved(), 0);
+        drop(one);
+        other.try_grow(500).unwrap();
+    }
+}

@@ -1,0 +1,89 @@
+//! A statement's way in and out, under the server's limits.
+
+use std::{future::Future, sync::Arc};
+
+use datafusion::physical_plan::SendableRecordBatchStream;
+use tonic::metadata::MetadataMap;
+
+use super::service::Service;
+use crate::{
+    error::Result,
+    queries::{Deadline, Origin, Query, Stage, client_timeout},
+    statement::Summary,
+};
+
+/// In which clients say how long they wait.
+const TIMEOUT_HEADER: &str = "grpc-timeout";
+
+impl Service {
+    /// A statement has come.
+    ///
+    /// # Errors
+    /// [`Error::Exhausted`](crate::error::Error::Exhausted) when its text is too long, and
+    /// [`Error::Unavailable`](crate::error::Error::Unavailable) when the server is shutting down.
+    pub(super) fn begin(&self, sql: &str) -> Result<Arc<Query>> {
+        self.engine.limits().check_text(sql)?;
+        self.begin_with(self.engine.summary(sql))
+    }
+
+    /// As [`Service::begin`], for a bulk load into a table.
+    pub(super) fn begin_ingest(&self, table: &str) -> Result<Arc<Query>> {
+        self.begin_with(Summary::of_ingest(table))
+    }
+
+    /// As [`Service::begin`], for a plan without text.
+    pub(super) fn begin_plan(&self) -> Result<Arc<Query>> {
+        self.begin_with(Summary::of_substrait())
+    }
+
+    /// Plans a statement that is not run now, under the same limits.
+    ///
+    /// # Errors
+    /// Those of [`Service::begin`] and of the work.
+    pub(super) async fn plan_only<T: Send + 'static>(
+        &self,
+        sql: &str,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        self.engine.limits().check_text(sql)?;
+        let summary = self.engine.summary(sql);
+        let queries = self.engine.queries();
+        let looked_at = queries.look_at(self.origin(), summary, self.deadline(), work);
+        looked_at.await
+    }
+
+    /// When the client of this call no longer waits.
+    pub(super) fn deadline(&self) -> Option<Deadline> {
+        self.deadline
+    }
+
+    fn begin_with(&self, summary: Summary) -> Result<Arc<Query>> {
+        self.engine.queries().begin(self.origin(), summary)
+    }
+
+    fn origin(&self) -> Origin {
+        Origin {
+            caller: Arc::clone(self.engine.caller()),
+            session: self.session_id(),
+            address: self.address.map(|address| address.to_string()),
+        }
+    }
+}
+
+/// The time that a client gives a call, from now on.
+pub(super) fn deadline(metadata: &MetadataMap) -> Option<Deadline> {
+    let header = metadata.get(TIMEOUT_HEADER)?.to_str().ok()?;
+    client_timeout(header).map(Deadline::after)
+}
+
+/// The rows of a statement for its client: computed on the workers' threads, counted, and ended when it is.
+///
+/// # Errors
+/// [`Error::Io`](crate::error::Error::Io) when no thread can be started.
+pub(super) fn watched(
+    rows: SendableRecordBatchStream,
+    stage: Stage,
+    deadline: Option<Deadline>,
+) -> Result<SendableRecordBatchStream> {
+    stage.send(rows, deadline)
+}

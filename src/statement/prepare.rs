@@ -1,0 +1,219 @@
+//! Statements with parameters: told what they take and give before they have values, bound to values, run for many rows.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema};
+use datafusion::{
+    common::ScalarValue,
+    logical_expr::LogicalPlan,
+    sql::{parser::Statement as DfStatement, sqlparser::ast},
+};
+use futures::FutureExt;
+
+use super::{
+    Outcome, Prepared, Statement, bulk, explain, parameter_types,
+    parameters::{self, Nulls},
+    tokens::has_parameters,
+};
+use crate::{
+    engine::{Engine, Scope},
+    error::{Error, Result},
+};
+
+impl Engine {
+    /// Tells a statement's result and parameters without values for them; runs nothing.
+    ///
+    /// # Errors
+    /// Those of parsing and planning it.
+    pub async fn prepare(&self, sql: &str) -> Result<Prepared> {
+        self.prepare_one(sql).boxed().await
+    }
+
+    async fn prepare_one(&self, sql: &str) -> Result<Prepared> {
+        let mut statement = self.parse(sql)?;
+        let count = settle(&mut statement, sql)?;
+        let Some(tree) = tree_of(&statement) else {
+            let planned = self.plan(sql, &[]).await?;
+            return Ok(Prepared {
+                schema: planned.schema,
+                parameters: Arc::new(Schema::empty()),
+                is_query: planned.is_query,
+            });
+        };
+        self.check_models(&tree)?;
+        let scope = self.scope().await?;
+        let plan = plan_without_values(&scope, &tree, count).await?;
+        let parameters = parameters_of(&scope, plan.as_ref(), count)?;
+        let schema = match (&statement, &plan) {
+            (Statement::Query(_), Some(plan)) => Arc::clone(plan.schema().inner()),
+            (Statement::Query(_), None) => Arc::new(unknown()),
+            (Statement::ExplainChange(_), _) => explain::schema(),
+            _ => Arc::new(Schema::empty()),
+        };
+        Ok(Prepared {
+            is_query: matches!(
+                statement,
+                Statement::Query(_) | Statement::ExplainChange(_)
+            ),
+            parameters: Arc::new(parameters),
+            schema,
+        })
+    }
+
+    /// Puts values into a statement. Returns the engine that knows the values which its text only refers to.
+    pub(super) fn bind(
+        &self,
+        statement: &mut Statement,
+        sql: &str,
+        values: &[ScalarValue],
+    ) -> Result<Self> {
+        if settle(statement, sql)? == 0 {
+            return Ok(self.clone());
+        }
+        let mut bound = None;
+        edit(statement, &mut |tree| {
+            bound = Some(parameters::bind(tree, values)?);
+            Ok(())
+        })?;
+        Ok(self.with_bound(bound.unwrap_or_default()))
+    }
+
+    /// Runs an update once for each row of parameters: one commit for INSERT … VALUES. Returns how many rows changed.
+    ///
+    /// # Errors
+    /// Those of [`Engine::run`].
+    pub async fn run_many(&self, sql: &str, rows: &[Vec<ScalarValue>]) -> Result<u64> {
+        let mut statement = self.parse(sql)?;
+        settle(&mut statement, sql)?;
+        if let Statement::Change(tree) = &statement
+            && let Some((insert, bound)) = bulk::of_rows(tree, rows)?
+        {
+            let insert = Statement::Change(Box::new(insert));
+            let engine = self.with_own_memory().with_bound(bound);
+            let outcome = engine.carry_out(&insert, sql.trim()).boxed().await?;
+            return Ok(changed(&outcome));
+        }
+        let mut count = 0;
+        for row in rows {
+            count += changed(&self.run(sql, row).await?);
+        }
+        Ok(count)
+    }
+}
+
+fn changed(outcome: &Outcome) -> u64 {
+    match outcome {
+        Outcome::Changed(count) => *count,
+        Outcome::Rows(_) | Outcome::Done => 0,
+    }
+}
+
+/// Counts a statement's parameters, and names the columns that are computed from them.
+fn settle(statement: &mut Statement, sql: &str) -> Result<usize> {
+    let mut count = 0;
+    let has_tree = edit(statement, &mut |tree| {
+        count = parameters::settle(tree)?;
+        Ok(())
+    })?;
+    if !has_tree && has_parameters(sql)? {
+        return Err(Error::Input(
+            "parameters can stand in queries, INSERT, MERGE, DELETE and CREATE TABLE … AS only; write the value out"
+                .into(),
+        ));
+    }
+    Ok(count)
+}
+
+/// Edits the part of a statement that takes parameters, if it has one.
+fn edit(
+    statement: &mut Statement,
+    action: &mut dyn FnMut(&mut DfStatement) -> Result<()>,
+) -> Result<bool> {
+    match statement {
+        Statement::Query(tree) | Statement::Change(tree) => action(tree)?,
+        Statement::ExplainChange(explained) => return edit(&mut explained.statement, action),
+        Statement::CreateTable(create) => {
+            let Some(query) = create.query.take() else {
+                return Ok(false);
+            };
+            let mut tree = DfStatement::Statement(Box::new(ast::Statement::Query(query)));
+            action(&mut tree)?;
+            if let DfStatement::Statement(query) = tree
+                && let ast::Statement::Query(query) = *query
+            {
+                create.query = Some(query);
+            }
+        }
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// The part of a statement that takes parameters.
+fn tree_of(statement: &Statement) -> Option<DfStatement> {
+    let mut found = None;
+    let edited = edit(&mut statement.clone(), &mut |tree| {
+        found = Some(tree.clone());
+        Ok(())
+    });
+    edited.ok().and(found)
+}
+
+/// A plan of a statement whose parameters have no values. None where a function must know one of them: then the result is
+/// told when values come.
+async fn plan_without_values(
+    scope: &Scope,
+    tree: &DfStatement,
+    count: usize,
+) -> Result<Option<LogicalPlan>> {
+    let with_nulls = |nulls| {
+        let mut tree = tree.clone();
+        parameters::bind_nulls(&mut tree, nulls)?;
+        Ok::<_, Error>(tree)
+    };
+    let arguments = with_nulls(Nulls::Arguments)?;
+    let has_arguments = arguments != *tree;
+    let first = match scope.state.statement_to_plan(arguments).await {
+        Ok(plan) => match analyzed(scope, plan) {
+            Ok(plan) => return Ok(Some(plan)),
+            Err(error) => error,
+        },
+        Err(error) => error.into(),
+    };
+    if count == 0 {
+        return Err(first);
+    }
+    let all = scope.state.statement_to_plan(with_nulls(Nulls::All)?).await;
+    match all.map_err(Error::from).and_then(|plan| analyzed(scope, plan)) {
+        Ok(plan) => Ok(Some(plan)),
+        // What is wrong with and without NULL is wrong with the statement.
+        Err(error) if !has_arguments && error.to_string() == first.to_string() => Err(error),
+        Err(_) => Ok(None),
+    }
+}
+
+/// The plan with the types of its columns settled, as they will be when it runs.
+fn analyzed(scope: &Scope, plan: LogicalPlan) -> Result<LogicalPlan> {
+    let options = scope.state.config_options();
+    let analyzer = scope.state.analyzer();
+    Ok(analyzer.execute_and_check(plan, options, |_, _| {})?)
+}
+
+/// The parameters as clients are told. Where a parameter goes through several steps the optimised plan tells more.
+fn parameters_of(scope: &Scope, plan: Option<&LogicalPlan>, count: usize) -> Result<Schema> {
+    let Some(plan) = plan.filter(|_| count > 0) else {
+        return parameter_types::schema([], count);
+    };
+    if parameter_types::are_known(plan, count)? {
+        return parameter_types::schema([plan], count);
+    }
+    match scope.state.optimize(plan) {
+        Ok(optimized) => parameter_types::schema([plan, &optimized], count),
+        Err(_) => parameter_types::schema([plan], count),
+    }
+}
+
+/// A query's result of which nothing is known yet: not without columns, which would tell clients that it is no query.
+fn unknown() -> Schema {
+    Schema::new(vec![Field::new("unknown", DataType::Utf8, true)])
+}

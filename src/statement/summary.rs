@@ -1,0 +1,260 @@
+//! What may be kept of a statement: its kind, the tables that it names, and its text without values.
+
+use datafusion::sql::sqlparser::tokenizer::Token;
+
+use super::{
+    References,
+    tokens::{is_space, part, tokenize},
+};
+use crate::engine::Engine;
+
+/// Longer texts are cut: what is kept of a statement is for people.
+const LONGEST_TEXT: usize = 4000;
+const CUT: &str = " …";
+/// What stands for a value.
+const VALUE: &str = "?";
+
+/// A statement as logs keep it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Its first words, such as `select` or `create table`.
+    pub kind: String,
+    /// Its text with `?` for each value, and without comments.
+    pub text: String,
+    /// The tables, views and models that it names to read, in order.
+    pub reads: Vec<String>,
+    /// The table, view or model that it makes, changes or takes away.
+    pub writes: Option<String>,
+}
+
+impl Engine {
+    /// What may be kept of a statement of this session.
+    #[must_use]
+    pub fn summary(&self, sql: &str) -> Summary {
+        let parsed = self.parse(sql);
+        let found = parsed.and_then(|statement| self.references(&statement));
+        Summary::new(sql, found.unwrap_or_default())
+    }
+}
+
+impl Summary {
+    /// Reads what it can: of a text that is no SQL nothing is kept.
+    fn new(sql: &str, found: References) -> Self {
+        let Ok(tokens) = tokenize(sql) else {
+            return Self {
+                kind: "unreadable".into(),
+                text: VALUE.into(),
+                ..Self::default()
+            };
+        };
+        let tokens: Vec<Token> = tokens
+            .into_iter()
+            .filter(|token| !is_space(token))
+            .collect();
+        Self {
+            kind: kind(&tokens),
+            text: text(&tokens),
+            reads: found.reads.iter().map(ToString::to_string).collect(),
+            writes: found.writes.map(|name| name.to_string()),
+        }
+    }
+
+    /// What a bulk load is kept as.
+    #[must_use]
+    pub fn of_ingest(table: &str) -> Self {
+        Self {
+            kind: "ingest".into(),
+            text: format!("INGEST INTO {table}"),
+            writes: Some(table.to_string()),
+            ..Self::default()
+        }
+    }
+
+    /// What a plan without text is kept as.
+    #[must_use]
+    pub fn of_substrait() -> Self {
+        Self {
+            kind: "substrait".into(),
+            text: "a Substrait plan".into(),
+            ..Self::default()
+        }
+    }
+}
+
+/// A message without what is quoted in it and without numbers: it may repeat values of a statement, or of rows.
+#[must_use]
+pub fn without_values(message: &str) -> String {
+    let mut kept = String::with_capacity(message.len());
+    let mut rest = message;
+    while let Some(first) = rest.chars().next() {
+        let length = if matches!(first, '\'' | '"') {
+            kept.push_str(VALUE);
+            let end = rest[1..].find(first).map(|end| end + 2);
+            end.unwrap_or(rest.len())
+        } else if first.is_ascii_digit() {
+            kept.push_str(VALUE);
+            let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.');
+            end.unwrap_or(rest.len())
+        } else if first.is_alphabetic() || first == '_' {
+            let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_');
+            let end = end.unwrap_or(rest.len());
+            kept.push_str(&rest[..end]);
+            end
+        } else {
+            kept.push(first);
+            first.len_utf8()
+        };
+        rest = &rest[length..];
+    }
+    shortened(kept)
+}
+
+fn kind(tokens: &[Token]) -> String {
+    let mut words = tokens
+        .iter()
+        .filter(|token| **token != Token::LParen)
+        .map_while(|token| match token {
+            Token::Word(word) if word.quote_style.is_none() => Some(word.value.to_lowercase()),
+            _ => None,
+        })
+        .filter(|word| !matches!(word.as_str(), "or" | "replace" | "temporary"));
+    let first = words.next().unwrap_or_default();
+    match first.as_str() {
+        "with" | "values" | "table" => "select".into(),
+        "create" | "drop" | "alter" | "show" | "describe" | "desc" | "cancel" => {
+            let second = match words.next() {
+                Some(word) if word == "row" => "row policy".into(),
+                Some(word) => word,
+                None => return first,
+            };
+            format!("{first} {second}")
+        }
+        _ => first,
+    }
+}
+
+fn text(tokens: &[Token]) -> String {
+    let mut text = String::new();
+    let mut before: Option<&Token> = None;
+    for token in tokens {
+        if before.is_some_and(|before| is_spaced(before, token)) {
+            text.push(' ');
+        }
+        if is_value(token) {
+            // A list of values says no more than its first.
+            if text.ends_with("?, ") || text.ends_with("…, ") {
+                text.truncate(text.len() - ", ".len());
+                if !text.ends_with('…') {
+                    text.push_str(", …");
+                }
+            } else {
+                text.push_str(VALUE);
+            }
+        } else {
+            text.push_str(&token.to_string());
+        }
+        before = Some(token);
+        if text.len() > LONGEST_TEXT {
+            break;
+        }
+    }
+    shortened(text)
+}
+
+fn is_spaced(before: &Token, token: &Token) -> bool {
+    let closes = matches!(
+        token,
+        Token::Comma | Token::RParen | Token::Period | Token::SemiColon | Token::DoubleColon
+    );
+    let opens = matches!(before, Token::LParen | Token::Period | Token::DoubleColon);
+    let is_call = *token == Token::LParen
+        && matches!(before, Token::Word(word) if word.keyword == datafusion::sql::sqlparser::keywords::Keyword::NoKeyword);
+    !closes && !opens && !is_call
+}
+
+fn is_value(token: &Token) -> bool {
+    match token {
+        Token::Number(..) => true,
+        Token::Word(_) | Token::Placeholder(_) | Token::Whitespace(_) => false,
+        // All kinds of strings, and nothing else, are written in quotes or dollars.
+        other => part(other).contains(['\'', '"', '$']),
+    }
+}
+
+fn shortened(mut text: String) -> String {
+    if text.len() > LONGEST_TEXT {
+        text.truncate(text.floor_char_boundary(LONGEST_TEXT));
+        text.push_str(CUT);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::statement::references;
+
+    fn summary(sql: &str) -> Summary {
+        Summary::new(sql, references(sql).unwrap_or_default())
+    }
+
+    #[test]
+    fn values_and_comments_are_left_out() {
+        for (sql, kept) in [
+            (
+                "select  a, 'it''s', 1.5e3 -- mine\nfrom gold.t where b = $1 and c in (1, 2, 3, 4)",
+                "select a, ? from gold.t where b = $1 and c in (?, …)",
+            ),
+            (
+                "create user ada password 'secret' /* 'secret' */",
+                "create user ada password ?",
+            ),
+            (
+                "select e'a\\nb', x'00ff', $$secret$$, N'n', u&'u' from \"T\"",
+                "select ?, … from \"T\"",
+            ),
+            (
+                "select count(*) from t where -5 < x",
+                "select count(*) from t where - ? < x",
+            ),
+            ("select 'secret", "?"),
+        ] {
+            assert_eq!(summary(sql).text, kept, "{sql}");
+        }
+    }
+
+    #[test]
+    fn a_statement_is_known_by_its_first_words_and_its_tables() {
+        for (sql, kind) in [
+            ("with a as (select 1) select * from a", "select"),
+            ("(select 1)", "select"),
+            ("CREATE OR REPLACE TABLE gold.t as select 1", "create table"),
+            ("create row policy p on t using (true)", "create row policy"),
+            ("drop view if exists v", "drop view"),
+            ("grant select on t to ada", "grant"),
+            ("cancel query 'x'", "cancel query"),
+            ("", ""),
+        ] {
+            assert_eq!(summary(sql).kind, kind, "{sql}");
+        }
+        let summary = summary("insert into bronze.t select * from silver.s join ml.x on true");
+        assert_eq!(summary.writes.as_deref(), Some("bronze.t"));
+        assert_eq!(summary.reads, ["ml.x", "silver.s"]);
+    }
+
+    #[test]
+    fn long_texts_are_cut() {
+        let sql = format!("select {}", vec!["a"; 10_000].join(", "));
+        let summary = summary(&sql);
+        assert!(summary.text.ends_with(CUT) && summary.text.len() < LONGEST_TEXT + 10);
+    }
+
+    #[test]
+    fn messages_keep_their_words_and_no_values() {
+        assert_eq!(
+            without_values("Cannot cast string 'secret' to Int64 in column9: 12.5 > \"x\""),
+            "Cannot cast string ? to Int64 in column9: ? > ?"
+        );
+        assert_eq!(without_values("the end is 'open"), "the end is ?");
+    }
+}

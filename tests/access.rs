@@ -1,0 +1,463 @@
+//! Who may do what: a lake with two listeners, an analyst and an admin, each seen through their own engine.
+#![expect(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
+
+use std::sync::Arc;
+
+use arrow::util::pretty::pretty_format_batches;
+use moodlake::{
+    access::{Caller, Role, User},
+    client::Client,
+    engine::{Engine, FileAccess, Settings},
+};
+use tempfile::TempDir;
+
+/// A lake with plays of ada and bob, and users of every role.
+struct Lake {
+    engine: Engine,
+    folder: TempDir,
+}
+
+impl Lake {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings {
+            dir: folder.path().to_path_buf(),
+            files: FileAccess::Anywhere,
+        };
+        let engine = Engine::open(settings).await.unwrap();
+        for (name, role) in [
+            ("root", Role::Admin),
+            ("ann", Role::Analyst),
+            ("ada", Role::Listener),
+            ("bob", Role::Listener),
+            ("gate", Role::Proxy),
+        ] {
+            let user = User {
+                role,
+                password: None,
+            };
+            let added = engine.access().change(|access| {
+                access.users.insert(name.into(), user);
+                Ok(())
+            });
+            added.unwrap();
+        }
+        let lake = Self { engine, folder };
+        for statement in [
+            "create table silver.plays as select * from (values ('ada', 't1', 10), ('ada', 't2', 20), ('bob', 't1', 30))
+             as p (user_id, track_id, ms_played)",
+            "create table silver.tracks as select 't1' as track_id, 'One' as track_name",
+            "create table silver.responses (user_id varchar not null, track_id varchar, response varchar)",
+            "insert into silver.responses values ('bob', 't1', 'like')",
+            "create view gold.totals as select user_id, sum(ms_played) as ms from silver.plays group by user_id",
+            "create table gold.secrets as select 'x' as note",
+        ] {
+            lake.owner(statement).await.unwrap();
+        }
+        lake
+    }
+
+    fn client(&self, caller: Caller) -> Client {
+        Client::Local(self.engine.on_behalf_of(Arc::new(caller), Arc::default()))
+    }
+
+    async fn owner(&self, sql: &str) -> Result<String, String> {
+        run(&self.client(Caller::owner()), sql).await
+    }
+
+    async fn analyst(&self, sql: &str) -> Result<String, String> {
+        run(&self.client(Caller::user("ann", Role::Analyst)), sql).await
+    }
+
+    async fn ada(&self, sql: &str) -> Result<String, String> {
+        run(&self.client(Caller::user("ada", Role::Listener)), sql).await
+    }
+
+    async fn proxy(&self, sql: &str) -> Result<String, String> {
+        run(&self.client(Caller::user("gate", Role::Proxy)), sql).await
+    }
+}
+
+/// The values of a query's rows, a line a row; `changed N` or `done` of others; the message of an error.
+async fn run(client: &Client, sql: &str) -> Result<String, String> {
+    let (_, batches) = client.query(sql).await.map_err(|error| error.to_string())?;
+    let table = pretty_format_batches(&batches).unwrap().to_string();
+    let rows = table.lines().filter(|line| line.starts_with('|')).skip(1);
+    let rows = rows.map(|row| {
+        let cells = row.trim_matches('|').split('|').map(str::trim);
+        cells.collect::<Vec<_>>().join(" ")
+    });
+    Ok(rows.collect::<Vec<_>>().join("\n"))
+}
+
+fn refused(outcome: Result<String, String>, words: &str) {
+    let message = outcome.unwrap_err();
+    assert!(message.contains(words), "{message}");
+}
+
+#[tokio::test]
+async fn a_listener_sees_their_own_rows_however_they_ask() {
+    let lake = Lake::new().await;
+    for (sql, seen) in [
+        ("select count(*) from silver.plays", "2"),
+        ("select max(ms_played) from silver.plays", "20"),
+        (
+            "select count(*) from silver.plays where user_id = 'bob'",
+            "0",
+        ),
+        ("select user_id, ms from gold.totals", "ada 30"),
+        ("select count(*) from silver.plays version as of 0", "2"),
+        ("select count(*) from silver.tracks", "1"),
+        (
+            "select count(*) from (select * from silver.plays union all select * from silver.plays)",
+            "4",
+        ),
+        (
+            "with p as (select * from silver.plays) select count(*) from p join silver.tracks using (track_id)",
+            "1",
+        ),
+        ("select current_user(), current_role()", "ada listener"),
+        // An expression that fails on a hidden row must not be evaluated there.
+        (
+            "select count(*) from silver.plays where 1 / (ms_played - 30) < 5",
+            "2",
+        ),
+    ] {
+        assert_eq!(lake.ada(sql).await.as_deref(), Ok(seen), "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn explain_tells_nothing_of_what_is_hidden() {
+    let lake = Lake::new().await;
+    for sql in [
+        "explain select * from silver.plays where ms_played > 5",
+        "explain verbose select * from silver.plays",
+        "explain analyze select * from silver.plays",
+        "explain format tree select * from silver.plays",
+    ] {
+        let plan = lake.ada(sql).await.unwrap();
+        assert!(plan.contains("RestrictedScan"), "{plan}");
+        for hidden in [".parquet", "current_user", "output_rows=3", "bob"] {
+            assert!(!plan.contains(hidden), "{hidden} in {plan}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn explain_names_no_folder_to_others_than_admins() {
+    let lake = Lake::new().await;
+    let folder = lake.folder.path().display().to_string();
+    let folder = folder.trim_start_matches('/');
+    for format in ["", "verbose", "analyze", "format tree"] {
+        let sql = format!("explain {format} select * from silver.tracks");
+        for plan in [
+            lake.analyst(&sql).await.unwrap(),
+            lake.ada(&sql).await.unwrap(),
+        ] {
+            assert!(!plan.contains(folder), "{plan}");
+        }
+    }
+    let plan = lake
+        .owner("explain select * from silver.tracks")
+        .await
+        .unwrap();
+    assert!(plan.contains(folder), "{plan}");
+}
+
+#[tokio::test]
+async fn a_listener_writes_answers_of_their_own_only() {
+    let lake = Lake::new().await;
+    lake.ada("insert into silver.responses values ('ada', 't1', 'like')")
+        .await
+        .unwrap();
+    refused(
+        lake.ada("insert into silver.responses values ('bob', 't1', 'skip')")
+            .await,
+        "own rows",
+    );
+    refused(
+        lake.ada("insert into silver.responses select 'bob', track_id, 'skip' from silver.plays")
+            .await,
+        "own rows",
+    );
+    refused(
+        lake.ada("insert into silver.plays values ('ada', 't9', 1)")
+            .await,
+        "GRANT INSERT ON silver.plays TO ada",
+    );
+    for sql in [
+        "delete from silver.responses",
+        "drop table silver.responses",
+        "create table gold.mine as select 1 as a",
+        "create view gold.v as select 1 as a",
+        "create schema mine",
+        "insert overwrite silver.responses values ('ada', 't1', 'like')",
+        "merge into silver.responses r using (select 'ada' as u) s on r.user_id = s.u when matched then delete",
+        "create row policy p on silver.plays using (true)",
+        "grant select on silver.plays to ada",
+        "describe history silver.plays",
+        "select * from system.users",
+        "select * from gold.secrets",
+    ] {
+        let message = lake.ada(sql).await.unwrap_err();
+        assert!(
+            message.contains("ada") || message.contains("admin"),
+            "{sql}: {message}"
+        );
+    }
+    assert_eq!(
+        lake.owner("select user_id, count(*) from silver.responses group by user_id order by 1")
+            .await
+            .as_deref(),
+        Ok("ada 1\nbob 1")
+    );
+}
+
+#[tokio::test]
+async fn a_delete_takes_visible_rows_only() {
+    let lake = Lake::new().await;
+    lake.owner("grant delete on silver.responses to ada")
+        .await
+        .unwrap();
+    lake.ada("insert into silver.responses values ('ada', 't1', 'like')")
+        .await
+        .unwrap();
+    lake.ada("delete from silver.responses").await.unwrap();
+    assert_eq!(
+        lake.owner("select user_id from silver.responses")
+            .await
+            .as_deref(),
+        Ok("bob")
+    );
+    lake.owner("create mask m on silver.responses (response) using ('hidden')")
+        .await
+        .unwrap();
+    refused(
+        lake.ada("delete from silver.responses where response = 'like'")
+            .await,
+        "masked",
+    );
+}
+
+#[tokio::test]
+async fn policies_and_masks_bind_all_but_admins() {
+    let lake = Lake::new().await;
+    lake.owner("create row policy short on silver.plays to analyst using (ms_played < 25)")
+        .await
+        .unwrap();
+    lake.owner(
+        "create mask who on silver.plays (user_id) to analyst using (upper(substr(user_id, 1, 1)))",
+    )
+    .await
+    .unwrap();
+    assert_eq!(
+        lake.analyst("select user_id, ms_played from silver.plays order by ms_played")
+            .await
+            .as_deref(),
+        Ok("A 10\nA 20")
+    );
+    // What is filtered is what is seen, and the view reads with the analyst's rights.
+    assert_eq!(
+        lake.analyst("select count(*) from silver.plays where user_id = 'ada'")
+            .await
+            .as_deref(),
+        Ok("0")
+    );
+    assert_eq!(
+        lake.analyst("select * from gold.totals").await.as_deref(),
+        Ok("A 30")
+    );
+    assert_eq!(
+        lake.owner("select count(*) from silver.plays")
+            .await
+            .as_deref(),
+        Ok("3")
+    );
+    lake.owner("drop row policy short on silver.plays")
+        .await
+        .unwrap();
+    lake.owner("drop mask who on silver.plays").await.unwrap();
+    assert_eq!(
+        lake.analyst("select count(*) from silver.plays")
+            .await
+            .as_deref(),
+        Ok("3")
+    );
+    refused(
+        lake.owner("drop mask who on silver.plays").await,
+        "not found",
+    );
+}
+
+#[tokio::test]
+async fn a_rule_that_cannot_hold_is_refused() {
+    let lake = Lake::new().await;
+    for (sql, words) in [
+        (
+            "create row policy p on silver.plays using (nowhere = 1)",
+            "nowhere",
+        ),
+        (
+            "create row policy p on silver.plays using (ms_played + 1)",
+            "condition",
+        ),
+        (
+            "create row policy p on silver.plays using (user_id in (select user_id from silver.plays))",
+            "policy",
+        ),
+        (
+            "create row policy p on silver.nothing using (true)",
+            "not found",
+        ),
+        (
+            "create row policy p on silver.plays to nobody using (true)",
+            "user add nobody",
+        ),
+        (
+            "create mask m on silver.plays (nowhere) using (null)",
+            "nowhere",
+        ),
+        ("grant select on silver.nothing to ada", "not found"),
+        ("grant select on silver.plays to nobody", "nobody"),
+        ("grant read on silver.plays to ada", "expected ALL, SELECT"),
+        ("revoke select on silver.plays from ada", "SHOW GRANTS"),
+    ] {
+        refused(lake.owner(sql).await, words);
+    }
+    // A policy that no longer fits its table hides everything.
+    lake.owner("create row policy p on silver.plays to analyst using (ms_played < 25)")
+        .await
+        .unwrap();
+    lake.owner("create or replace table silver.plays as select 'ada' as user_id")
+        .await
+        .unwrap();
+    refused(
+        lake.analyst("select * from silver.plays").await,
+        "row policy 'p'",
+    );
+}
+
+#[tokio::test]
+async fn an_analyst_reads_all_and_writes_in_schemas_of_their_own() {
+    let lake = Lake::new().await;
+    assert_eq!(
+        lake.analyst("select count(*) from silver.plays")
+            .await
+            .as_deref(),
+        Ok("3")
+    );
+    refused(
+        lake.analyst("create table gold.mine as select 1 as a")
+            .await,
+        "CREATE",
+    );
+    refused(
+        lake.analyst("select * from spotify_history('/etc')").await,
+        "only admins read files",
+    );
+    lake.analyst("create schema study").await.unwrap();
+    lake.analyst("create table study.notes as select user_id, 1 as n from silver.plays")
+        .await
+        .unwrap();
+    refused(lake.ada("select * from study.notes").await, "GRANT SELECT");
+    lake.analyst("grant select on schema study to ada")
+        .await
+        .unwrap();
+    assert_eq!(
+        lake.ada("select count(*) from study.notes")
+            .await
+            .as_deref(),
+        Ok("2")
+    );
+    assert_eq!(
+        lake.ada("show grants").await.as_deref(),
+        Ok("ada SELECT study")
+    );
+    lake.analyst("revoke select on schema study from ada")
+        .await
+        .unwrap();
+    refused(lake.ada("select * from study.notes").await, "GRANT SELECT");
+    refused(
+        lake.analyst("select * from system.users").await,
+        "system.users",
+    );
+}
+
+#[tokio::test]
+async fn what_may_not_be_read_is_not_listed() {
+    let lake = Lake::new().await;
+    lake.analyst("create schema study").await.unwrap();
+    lake.analyst("create table study.notes as select 1 as n")
+        .await
+        .unwrap();
+    let tables = "select table_schema || '.' || table_name from information_schema.tables
+                  where table_schema in ('silver', 'study') order by 1";
+    assert_eq!(
+        lake.ada(tables).await.as_deref(),
+        Ok("silver.plays\nsilver.responses\nsilver.tracks")
+    );
+    assert!(lake.analyst(tables).await.unwrap().contains("study.notes"));
+    assert_eq!(lake.proxy(tables).await.as_deref(), Ok(""));
+    let listed = "select table_name, statement from system.tables where schema_name in ('silver', 'study') order by 1";
+    assert!(!lake.ada(listed).await.unwrap().contains("notes"));
+    assert!(!lake.ada(listed).await.unwrap().contains("values"));
+    assert_eq!(
+        lake.ada("select count(*) from information_schema.columns where table_name = 'notes'")
+            .await
+            .as_deref(),
+        Ok("0")
+    );
+}
+
+#[tokio::test]
+async fn a_model_is_trained_on_what_its_maker_sees_and_its_artifact_is_for_admins() {
+    let lake = Lake::new().await;
+    lake.owner("create table silver.points as select 'ada' as user_id, x * 1.0 as x from generate_series(1, 40) as g (x)
+                union all select 'bob', x * 100.0 from generate_series(1, 40) as g (x)").await.unwrap();
+    let create =
+        "create model halves options (type = 'kmeans', k = 2) as select x from silver.points";
+    refused(lake.ada(create).await, "CREATE on ml.halves");
+    lake.owner("grant create on schema ml to ada")
+        .await
+        .unwrap();
+    lake.ada(create).await.unwrap();
+    assert_eq!(
+        lake.owner("select n_train from ml.models where model = 'halves'")
+            .await
+            .as_deref(),
+        Ok("40")
+    );
+    let artifact = "select count(*) from ml.models where artifact is not null";
+    assert_eq!(lake.ada(artifact).await.as_deref(), Ok("0"));
+    assert_eq!(lake.owner(artifact).await.as_deref(), Ok("1"));
+    assert_eq!(
+        lake.ada("select count(distinct kmeans_assign('halves', x)) from silver.points")
+            .await
+            .as_deref(),
+        Ok("2")
+    );
+    refused(
+        lake.proxy("select kmeans_assign('halves', 1.0)").await,
+        "ml.halves",
+    );
+}
+
+#[tokio::test]
+async fn rows_that_may_be_added_need_not_be_readable() {
+    let lake = Lake::new().await;
+    lake.owner("create table gold.inbox (user_id varchar, note varchar)")
+        .await
+        .unwrap();
+    lake.owner("grant insert on gold.inbox to gate")
+        .await
+        .unwrap();
+    lake.proxy("insert into gold.inbox values ('bob', 'hello')")
+        .await
+        .unwrap();
+    refused(
+        lake.proxy("insert into gold.inbox select * from gold.inbox")
+            .await,
+        "GRANT SELECT ON gold.inbox TO gate",
+    );
+}
