@@ -2,6 +2,10 @@
 //! million rows out and in. What streams is held against a bare arrow-flight server that sends the same batches.
 //!
 //!     cargo bench --bench flight
+#![expect(
+    clippy::cast_precision_loss,
+    reason = "counts and sizes far below 2^52 become rates"
+)]
 
 #[path = "flight/bare.rs"]
 mod bare;

@@ -18,6 +18,10 @@ const LEAST_MEMORY: u64 = 256 * MIB;
 pub struct Limits {
     /// Bytes of a statement's text.
     pub statement_bytes: u64,
+    /// Operators in one expression of a statement.
+    pub operators: u64,
+    /// Queries and joins in one statement.
+    pub queries: u64,
     /// Time that a statement is worked on: planning, running and sending its rows.
     pub statement_time: Duration,
     /// Rows of one result.
@@ -68,6 +72,8 @@ impl Default for Limits {
         let running = u64::try_from(cores * 4).unwrap_or(8).max(8);
         Self {
             statement_bytes: 4 * MIB,
+            operators: 2000,
+            queries: 500,
             statement_time: Duration::from_mins(30),
             result_rows: 100_000_000,
             result_bytes: 32 * GIB,

@@ -166,6 +166,29 @@ async fn explain_names_no_folder_to_others_than_admins() {
 }
 
 #[tokio::test]
+async fn what_writes_is_explained_to_those_who_may_do_it() {
+    let lake = Lake::new().await;
+    let folder = lake.folder.path().display().to_string();
+    let folder = folder.trim_start_matches('/');
+    for sql in [
+        "explain insert into silver.plays select * from silver.plays",
+        "explain delete from silver.plays",
+        "explain create table gold.mine as select * from silver.tracks",
+    ] {
+        refused(lake.ada(sql).await, "GRANT");
+    }
+    let sql = "explain create table gold.mine as select * from silver.tracks";
+    let plan = lake.owner(sql).await.unwrap();
+    assert!(plan.contains("CreateTable: table=gold.mine") && plan.contains(folder), "{plan}");
+    let sql = "explain insert into silver.responses select user_id, track_id, 'like' from silver.plays";
+    let plan = lake.ada(sql).await.unwrap();
+    assert!(plan.contains("InsertInto: table=silver.responses"), "{plan}");
+    for hidden in [folder, ".parquet", "bob"] {
+        assert!(!plan.contains(hidden), "{hidden} in {plan}");
+    }
+}
+
+#[tokio::test]
 async fn a_listener_writes_answers_of_their_own_only() {
     let lake = Lake::new().await;
     lake.ada("insert into silver.responses values ('ada', 't1', 'like')")

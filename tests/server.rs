@@ -7,11 +7,14 @@
 mod server {
     mod cancel;
     mod concurrency;
+    mod explain;
     mod harness;
     mod load;
     mod metadata;
+    mod parameters;
     mod poll;
     mod prepared;
+    mod scripts;
     mod security;
     mod sessions;
     mod statements;

@@ -60,8 +60,8 @@ pub struct Event {
     pub action: String,
     /// The tables that were named to be read.
     pub reads: Vec<String>,
-    /// The table that was to be written, or the user who was changed.
-    pub writes: Option<String>,
+    /// The tables that were to be written, or the user who was changed.
+    pub writes: Vec<String>,
     /// How it ended.
     pub outcome: Outcome,
     /// Why it failed, without values.
@@ -85,7 +85,7 @@ impl Event {
             session: None,
             action: action.into(),
             reads: Vec::new(),
-            writes: None,
+            writes: Vec::new(),
             outcome: Outcome::Done,
             error: None,
             statement: None,
@@ -147,10 +147,12 @@ pub(super) fn batch(rows: &[Event]) -> Result<RecordBatch> {
     };
     let at = rows.iter().map(|row| row.event_at.timestamp_micros());
     let at = TimestampMicrosecondArray::from_iter_values(at).with_timezone("UTC");
-    let reads: StringArray = rows
-        .iter()
-        .map(|row| Some(row.reads.join(", ")).filter(|names| !names.is_empty()))
-        .collect();
+    let listed = |names: fn(&Event) -> &Vec<String>| -> StringArray {
+        let listed = rows.iter().map(|row| names(row).join(", "));
+        listed
+            .map(|names| Some(names).filter(|names| !names.is_empty()))
+            .collect()
+    };
     Ok(RecordBatch::try_new(
         schema(),
         vec![
@@ -161,8 +163,8 @@ pub(super) fn batch(rows: &[Event]) -> Result<RecordBatch> {
             text(|row| row.address.as_deref()),
             text(|row| row.session.as_deref()),
             text(|row| Some(&row.action)),
-            Arc::new(reads),
-            text(|row| row.writes.as_deref()),
+            Arc::new(listed(|row| &row.reads)),
+            Arc::new(listed(|row| &row.writes)),
             text(|row| Some(row.outcome.name())),
             text(|row| row.error.as_deref()),
             text(|row| row.statement.as_deref()),

@@ -4,6 +4,8 @@
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
+use super::stop;
+
 const RESAMPLES: usize = 400;
 /// With fewer groups a bootstrap interval is far too narrow; none is given.
 const LEAST_GROUPS: usize = 20;
@@ -26,6 +28,9 @@ pub(super) fn intervals<const N: usize>(
     let mut samples: [Vec<f64>; N] = std::array::from_fn(|_| Vec::with_capacity(RESAMPLES));
     let mut weights = vec![0.0; groups.len()];
     for _ in 0..RESAMPLES {
+        if stop::is_stopped() {
+            break;
+        }
         let drawn = draw(count, &mut rng);
         for (weight, &group) in weights.iter_mut().zip(&groups) {
             *weight = drawn[group];

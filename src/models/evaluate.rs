@@ -16,6 +16,7 @@ use super::{
     metrics::Predictions,
     options::{LogisticOptions, SplitKind},
     split::{FOLD_COLUMN, Groups, Part},
+    stop,
 };
 use crate::error::{Error, Result};
 
@@ -142,6 +143,7 @@ impl Trainer<'_> {
         let majority = self.majority(&training);
         let mut metrics = Vec::new();
         for part in [Part::Train, Part::Validation, Part::Test] {
+            stop::check()?;
             let rows = rows_of(part);
             if rows.is_empty() {
                 let (artists, part) = (self.groups.count(), part.name());
@@ -163,6 +165,7 @@ impl Trainer<'_> {
         let mut predictions = self.no_predictions();
         let mut start = None;
         for fold in 0..folds {
+            stop::check()?;
             let (held_out, training): (Vec<usize>, Vec<usize>) =
                 (0..fold_of_row.len()).partition(|&row| fold_of_row[row] == fold);
             if held_out.is_empty() {

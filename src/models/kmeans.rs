@@ -23,6 +23,7 @@ use super::{
     options::KMeansOptions,
     scaler::Scaler,
     silhouette::silhouettes,
+    stop,
 };
 use crate::error::{Error, Result};
 
@@ -124,6 +125,7 @@ impl Clustering {
         let rows = DatasetBase::from(scaled.view());
         let mut best: Option<Self> = None;
         for run in 0..options.n_runs {
+            stop::check()?;
             let rng = Xoshiro256Plus::seed_from_u64(options.seed.wrapping_add(run));
             let fitted = LinfaKMeans::params_with_rng(options.k, rng)
                 .n_runs(1)
@@ -148,6 +150,9 @@ impl Clustering {
         let scaled = scaled.as_standard_layout();
         let (mut of_row, mut inertia) = assign(scaled.view(), &centroids);
         for _ in 0..max_iterations {
+            if stop::is_stopped() {
+                break;
+            }
             centroids = means(scaled.view(), &of_row, centroids);
             let (assigned, sum) = assign(scaled.view(), &centroids);
             inertia = sum;

@@ -13,6 +13,7 @@ use dataset::Roles;
 
 pub use metrics::Metric;
 pub use options::{OptionValue, Options};
+pub(crate) use stop::Waiting;
 
 mod bootstrap;
 mod dataset;
@@ -30,6 +31,7 @@ pub mod registry;
 mod scaler;
 mod silhouette;
 mod split;
+mod stop;
 pub(crate) mod store;
 #[cfg(test)]
 mod tests;

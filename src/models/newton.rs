@@ -9,6 +9,8 @@
 use linfa_linalg::cholesky::SolveCInplace;
 use ndarray::{Array1, Array2, ArrayView2, Axis, Slice, concatenate, linalg::general_mat_mul};
 
+use super::stop;
+
 /// More steps are not needed from a sensible start.
 const MAX_STEPS: usize = 20;
 /// A step that does not lower the loss is halved so often before it is given up.
@@ -70,7 +72,7 @@ pub(super) fn polish(
     let mut point = problem.at(concatenate![Axis(0), start.weights, intercepts]);
     let mut gradient = problem.gradient(&point);
     for _ in 0..MAX_STEPS {
-        if problem.norm_per_row(&gradient) <= GRADIENT_TOLERANCE_PER_ROW {
+        if problem.norm_per_row(&gradient) <= GRADIENT_TOLERANCE_PER_ROW || stop::is_stopped() {
             break;
         }
         let Some(next) = problem.step(&point, &gradient) else {

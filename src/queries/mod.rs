@@ -35,7 +35,7 @@ use crate::{
     error::{Error, Result},
     limits::Limits,
     metrics::Metrics,
-    statement::Summary,
+    statement::{Names, Summary},
 };
 use queue::Queue;
 use workers::Workers;
@@ -83,9 +83,14 @@ impl Queries {
     ///
     /// # Errors
     /// [`Error::Unavailable`] when the server is shutting down.
-    pub fn begin(self: &Arc<Self>, origin: Origin, summary: Summary) -> Result<Arc<Query>> {
+    pub fn begin(
+        self: &Arc<Self>,
+        origin: Origin,
+        summary: Summary,
+        names: impl FnOnce() -> Names + Send + 'static,
+    ) -> Result<Arc<Query>> {
         self.check_open()?;
-        let query = Arc::new(Query::new(Arc::clone(self), origin, summary));
+        let query = Arc::new(Query::new(Arc::clone(self), origin, summary, names));
         self.lock().insert(query.id(), Arc::downgrade(&query));
         Ok(query)
     }
@@ -98,10 +103,11 @@ impl Queries {
         self: &Arc<Self>,
         origin: Origin,
         summary: Summary,
+        names: impl FnOnce() -> Names + Send + 'static,
         deadline: Option<Deadline>,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
-        let query = self.begin(origin, summary)?;
+        let query = self.begin(origin, summary, names)?;
         let (found, _stage) = query.work(deadline, work).await?;
         query.forget();
         Ok(found)

@@ -1,6 +1,7 @@
 //! One statement, from its arrival to its last row.
 
 use std::{
+    fmt,
     future::Future,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
@@ -25,7 +26,7 @@ use crate::{
     access::Caller,
     audit::{Event, Outcome, QueryRow, State},
     error::{Error, Result},
-    statement::{Summary, without_values},
+    statement::{Names, Summary, without_values},
 };
 
 /// A client fetches at once what was planned for it: so long it is expected to.
@@ -49,6 +50,7 @@ pub struct Query {
     queries: Arc<Queries>,
     origin: Origin,
     summary: Summary,
+    names: Mutex<Named>,
     started_at: DateTime<Utc>,
     span: Span,
     stop: CancellationToken,
@@ -56,6 +58,18 @@ pub struct Query {
     rows: AtomicU64,
     bytes: AtomicU64,
     course: Mutex<Course>,
+}
+
+/// The tables that a statement names, or how to find them.
+enum Named {
+    Known(Names),
+    Unknown(Box<dyn FnOnce() -> Names + Send>),
+}
+
+impl fmt::Debug for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Named")
+    }
 }
 
 /// How far it is.
@@ -79,7 +93,12 @@ pub struct Stage {
 }
 
 impl Query {
-    pub(super) fn new(queries: Arc<Queries>, origin: Origin, summary: Summary) -> Self {
+    pub(super) fn new(
+        queries: Arc<Queries>,
+        origin: Origin,
+        summary: Summary,
+        names: impl FnOnce() -> Names + Send + 'static,
+    ) -> Self {
         let id = Uuid::now_v7();
         let span = tracing::info_span!(
             "statement",
@@ -94,6 +113,7 @@ impl Query {
             queries,
             origin,
             summary,
+            names: Mutex::new(Named::Unknown(Box::new(names))),
             started_at: Utc::now(),
             span,
             stop: CancellationToken::new(),
@@ -135,8 +155,9 @@ impl Query {
     /// # Errors
     /// Those of [`Queries::begin`].
     pub fn again(&self) -> Result<Arc<Self>> {
+        let names = self.find_names();
         self.queries
-            .begin(self.origin.clone(), self.summary.clone())
+            .begin(self.origin.clone(), self.summary.clone(), || names)
     }
 
     /// Whether it has ended.
@@ -181,7 +202,10 @@ impl Query {
             stage = self.enter() => stage?,
             error = self.stopped(deadline) => return Err(error),
         };
+        let query = Arc::clone(self);
         let work = async move {
+            // Here are the large stacks.
+            query.find_names();
             let done = work.await?;
             Ok((done, stage))
         };
@@ -301,12 +325,16 @@ impl Query {
     }
 
     pub(super) fn event(&self) -> Event {
+        let names = match &*self.names.lock().unwrap_or_else(PoisonError::into_inner) {
+            Named::Known(names) => names.clone(),
+            Named::Unknown(_) => Names::default(),
+        };
         let course = self.lock();
         Event {
             address: self.origin.address.clone(),
             session: self.origin.session.clone(),
-            reads: self.summary.reads.clone(),
-            writes: self.summary.writes.clone(),
+            reads: names.reads.into_iter().collect(),
+            writes: names.writes.into_iter().collect(),
             outcome: course.outcome.unwrap_or(Outcome::Cancelled),
             error: course.error.clone(),
             statement: Some(self.summary.text.clone()),
@@ -352,6 +380,19 @@ impl Query {
 
     pub(super) fn stop_token(&self) -> CancellationToken {
         self.stop.clone()
+    }
+
+    /// The tables that it names, which are looked for once.
+    fn find_names(&self) -> Names {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        match std::mem::replace(&mut *names, Named::Known(Names::default())) {
+            Named::Known(known) => *names = Named::Known(known),
+            Named::Unknown(find) => *names = Named::Known(find()),
+        }
+        match &*names {
+            Named::Known(names) => names.clone(),
+            Named::Unknown(_) => Names::default(),
+        }
     }
 
     fn worked(&self) -> Duration {

@@ -195,7 +195,7 @@ mod tests {
         audit::{Audit, State},
         limits::Limits,
         queries::{Origin, Queries},
-        statement::Summary,
+        statement::{Names, Summary},
     };
 
     fn queries(limits: Limits) -> Arc<Queries> {
@@ -209,7 +209,9 @@ mod tests {
             session: None,
             address: None,
         };
-        let query = queries.begin(origin, Summary::default()).unwrap();
+        let query = queries
+            .begin(origin, Summary::default(), Names::default)
+            .unwrap();
         let ((), stage) = query.work(None, async { Ok(()) }).await.unwrap();
         (query, stage)
     }

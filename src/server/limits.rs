@@ -1,6 +1,6 @@
 //! A statement's way in and out, under the server's limits.
 
-use std::{future::Future, sync::Arc};
+use std::{collections::BTreeSet, future::Future, sync::Arc};
 
 use datafusion::physical_plan::SendableRecordBatchStream;
 use tonic::metadata::MetadataMap;
@@ -9,7 +9,7 @@ use super::service::Service;
 use crate::{
     error::Result,
     queries::{Deadline, Origin, Query, Stage, client_timeout},
-    statement::Summary,
+    statement::{Names, Summary},
 };
 
 /// In which clients say how long they wait.
@@ -22,18 +22,24 @@ impl Service {
     /// [`Error::Exhausted`](crate::error::Error::Exhausted) when its text is too long, and
     /// [`Error::Unavailable`](crate::error::Error::Unavailable) when the server is shutting down.
     pub(super) fn begin(&self, sql: &str) -> Result<Arc<Query>> {
-        self.engine.limits().check_text(sql)?;
-        self.begin_with(self.engine.summary(sql))
+        self.engine.limits().check_statement(sql)?;
+        let names = self.names_in(sql);
+        self.begin_with(Summary::of(sql), names)
     }
 
     /// As [`Service::begin`], for a bulk load into a table.
     pub(super) fn begin_ingest(&self, table: &str) -> Result<Arc<Query>> {
-        self.begin_with(Summary::of_ingest(table))
+        let writes = BTreeSet::from([table.to_string()]);
+        let names = Names {
+            writes,
+            ..Names::default()
+        };
+        self.begin_with(Summary::of_ingest(table), || names)
     }
 
     /// As [`Service::begin`], for a plan without text.
     pub(super) fn begin_plan(&self) -> Result<Arc<Query>> {
-        self.begin_with(Summary::of_substrait())
+        self.begin_with(Summary::of_substrait(), Names::default)
     }
 
     /// Plans a statement that is not run now, under the same limits.
@@ -45,11 +51,12 @@ impl Service {
         sql: &str,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
-        self.engine.limits().check_text(sql)?;
-        let summary = self.engine.summary(sql);
+        self.engine.limits().check_statement(sql)?;
+        let (origin, names) = (self.origin(), self.names_in(sql));
         let queries = self.engine.queries();
-        let looked_at = queries.look_at(self.origin(), summary, self.deadline(), work);
-        looked_at.await
+        queries
+            .look_at(origin, Summary::of(sql), names, self.deadline(), work)
+            .await
     }
 
     /// When the client of this call no longer waits.
@@ -57,8 +64,17 @@ impl Service {
         self.deadline
     }
 
-    fn begin_with(&self, summary: Summary) -> Result<Arc<Query>> {
-        self.engine.queries().begin(self.origin(), summary)
+    fn begin_with(
+        &self,
+        summary: Summary,
+        names: impl FnOnce() -> Names + Send + 'static,
+    ) -> Result<Arc<Query>> {
+        self.engine.queries().begin(self.origin(), summary, names)
+    }
+
+    fn names_in(&self, sql: &str) -> impl FnOnce() -> Names + Send + use<> {
+        let (engine, sql) = (self.engine.clone(), sql.to_string());
+        move || engine.names_in(&sql)
     }
 
     fn origin(&self) -> Origin {

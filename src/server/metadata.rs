@@ -26,7 +26,7 @@ use crate::{
 
 /// Where DataFusion describes itself; part of the catalogue, though no folder of the lake.
 const INFORMATION_SCHEMA: &str = "information_schema";
-const TABLE_TYPES: [&str; 3] = ["SYSTEM TABLE", "TABLE", "VIEW"];
+const TABLE_TYPES: [&str; 4] = ["LOCAL TEMPORARY", "SYSTEM TABLE", "TABLE", "VIEW"];
 /// How many tables are planned at a time to learn their schemas.
 const SCHEMAS_AT_ONCE: usize = 8;
 
@@ -194,6 +194,7 @@ fn table_type(schema: &str, information_schema_type: &str) -> &'static str {
     match information_schema_type {
         _ if schema == INFORMATION_SCHEMA => "SYSTEM TABLE",
         "VIEW" => "VIEW",
+        "LOCAL TEMPORARY" => "LOCAL TEMPORARY",
         _ => "TABLE",
     }
 }

@@ -14,8 +14,7 @@ use arrow_flight::{
         CommandGetDbSchemas, CommandGetTables, CommandPreparedStatementQuery,
         CommandPreparedStatementUpdate, CommandStatementIngest, CommandStatementQuery,
         CommandStatementSubstraitPlan, CommandStatementUpdate, DoPutPreparedStatementResult,
-        metadata::{SqlInfoData, XdbcTypeInfoData},
-        server::PeekableFlightDataStream as Messages,
+        metadata::XdbcTypeInfoData, server::PeekableFlightDataStream as Messages,
     },
 };
 use bytes::Bytes;
@@ -26,7 +25,7 @@ use tonic::{Extensions, Response, Streaming, metadata::MetadataMap};
 use uuid::Uuid;
 
 use super::{
-    auth::{self, Gate},
+    auth::Gate,
     clock::Clock,
     handles::{Capacity, Handles, Kind, Lifetime},
     limits, metrics,
@@ -34,7 +33,7 @@ use super::{
     prepared::PreparedStatement,
     schema,
     session::{SessionLimits, Sessions},
-    sql_info,
+    sql_info::SqlInfos,
     statement::Answer,
     wire, xdbc,
 };
@@ -81,7 +80,7 @@ pub(crate) struct Shared {
     engine: Engine,
     gate: Gate,
     pub(super) kept: Arc<Kept>,
-    pub(super) sql_info: SqlInfoData,
+    pub(super) sql_info: SqlInfos,
     pub(super) xdbc_types: XdbcTypeInfoData,
     _sweeping: SpawnedTask<()>,
 }
@@ -126,13 +125,9 @@ impl Kept {
                 clock.clone(),
                 Polled::is_spent,
             ),
-            prepared: Handles::new(
-                PREPARED,
-                prepared,
-                PREPARED_LIFETIME,
-                clock.clone(),
-                |_| false,
-            ),
+            prepared: Handles::new(PREPARED, prepared, PREPARED_LIFETIME, clock.clone(), |_| {
+                false
+            }),
             sessions: Sessions::new(sessions, clock),
         }
     }
@@ -183,7 +178,7 @@ impl Shared {
         Ok(Self {
             _sweeping: SpawnedTask::spawn(Kept::keep_swept(Arc::downgrade(&kept))),
             kept,
-            sql_info: sql_info::data(&engine.session_state()?).map_err(wire::flight_error)?,
+            sql_info: SqlInfos::new(&engine.session_state()?, engine.limits())?,
             xdbc_types: xdbc::data().map_err(wire::flight_error)?,
             engine,
             gate,
@@ -226,7 +221,7 @@ impl Entrance for Arc<Shared> {
         async move {
             let guest = self.gate.admit(self.engine.access(), request).await?;
             let caller = Arc::new(guest.caller);
-            let address = auth::peer(request);
+            let address = guest.connection;
             let entered = self.sessions.enter(&caller, guest.session, address)?;
             let service = Service {
                 engine: self.engine.on_behalf_of(caller, entered.session),
@@ -265,7 +260,7 @@ impl Entrance for Arc<Shared> {
 /// which it proves anew for each of them that everything in a [`Service`], down to DataFusion's plans, can be sent
 /// between threads. That took 5 s a method; behind this trait it is proved once.
 pub(super) trait Calls: Send + Sync {
-    fn sql_info(&self) -> &SqlInfoData;
+    fn sql_info(&self) -> &SqlInfos;
     fn xdbc_types(&self) -> &XdbcTypeInfoData;
     fn schema_of(&self, command: Bytes) -> Reply<'_, SchemaRef>;
     fn start_statement(
@@ -308,7 +303,7 @@ pub(super) trait Calls: Send + Sync {
 pub(super) type Reply<'a, T> = BoxFuture<'a, Result<T>>;
 
 impl Calls for Service {
-    fn sql_info(&self) -> &SqlInfoData {
+    fn sql_info(&self) -> &SqlInfos {
         &self.shared.sql_info
     }
     fn xdbc_types(&self) -> &XdbcTypeInfoData {

@@ -139,7 +139,7 @@ impl FlightSqlService for Switchboard {
         metadata::info(&c, &self.0.sql_info().schema(), r)
     }
     async fn do_get_sql_info(&self, c: CommandGetSqlInfo, _: Request<Ticket>) -> Data {
-        Ok(wire::answer(self.0.sql_info().record_batch(c.info)?))
+        Ok(wire::answer(self.0.sql_info().rows(&c.info)?))
     }
     async fn get_flight_info_xdbc_type_info(&self, c: CommandGetXdbcTypeInfo, r: Describe) -> Info {
         metadata::info(&c, &self.0.xdbc_types().schema(), r)

@@ -17,7 +17,7 @@ use datafusion::{
     sql::{parser::Statement as DfStatement, sqlparser::ast},
 };
 
-use super::{Planned, Statement, ddl, parse::CreateTable};
+use super::{Planned, Statement, ddl, folders::without_folders, parse::CreateTable};
 use crate::{
     engine::{Engine, Scope},
     error::{Error, Result},
@@ -78,7 +78,10 @@ impl Engine {
         let kinds = StringArray::from(vec!["logical_plan", "physical_plan"]);
         let texts = [logical, physical].map(|plan| format!("{action}\n{}", indented(&plan)));
         let texts = StringArray::from(texts.to_vec());
-        let batch = RecordBatch::try_new(schema(), vec![Arc::new(kinds), Arc::new(texts)])?;
+        let mut batch = RecordBatch::try_new(schema(), vec![Arc::new(kinds), Arc::new(texts)])?;
+        if !self.caller().is_admin() {
+            batch = without_folders(&batch)?;
+        }
         Ok(Planned::query(ddl::batch_plan("explained", batch)?, state))
     }
 

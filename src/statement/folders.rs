@@ -31,7 +31,7 @@ pub(super) fn hidden(
     Box::pin(RecordBatchStreamAdapter::new(schema, rows))
 }
 
-fn without_folders(batch: &RecordBatch) -> Result<RecordBatch> {
+pub(super) fn without_folders(batch: &RecordBatch) -> Result<RecordBatch> {
     let columns = batch.columns().iter().map(|column| -> ArrayRef {
         let Some(texts) = column.as_string_opt::<i32>() else {
             return Arc::clone(column);

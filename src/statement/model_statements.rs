@@ -39,8 +39,10 @@ impl Engine {
             .await?;
         let batches = collect(plan, scope.state.task_ctx()).await?;
         let request = create.clone();
-        let training =
-            SpawnedTask::spawn_blocking(move || models::train(&request, &schema, &batches));
+        // Dropped with this call, on whose behalf the thread works.
+        let waiting = models::Waiting::default();
+        let train = waiting.for_work(move || models::train(&request, &schema, &batches));
+        let training = SpawnedTask::spawn_blocking(train);
         let trained = training
             .await
             .map_err(|error| Error::Internal(format!("training stopped: {error}")))??;

@@ -1,10 +1,12 @@
 //! What may be kept of a statement: its kind, the tables that it names, and its text without values.
 
+use std::collections::BTreeSet;
+
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::{
     References,
-    tokens::{is_space, part, tokenize},
+    tokens::{is_space, part, split, tokenize},
 };
 use crate::engine::Engine;
 
@@ -21,30 +23,48 @@ pub struct Summary {
     pub kind: String,
     /// Its text with `?` for each value, and without comments.
     pub text: String,
-    /// The tables, views and models that it names to read, in order.
-    pub reads: Vec<String>,
-    /// The table, view or model that it makes, changes or takes away.
-    pub writes: Option<String>,
+}
+
+/// The tables, views and models that a statement names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Names {
+    /// To read them.
+    pub reads: BTreeSet<String>,
+    /// To make, change or take them away.
+    pub writes: BTreeSet<String>,
 }
 
 impl Engine {
-    /// What may be kept of a statement of this session.
+    /// The tables that a statement of this session names, or those of a script. Recurses as deep as the statement nests.
     #[must_use]
-    pub fn summary(&self, sql: &str) -> Summary {
-        let parsed = self.parse(sql);
-        let found = parsed.and_then(|statement| self.references(&statement));
-        Summary::new(sql, found.unwrap_or_default())
+    pub fn names_in(&self, sql: &str) -> Names {
+        let mut names = Names::default();
+        for statement in split(sql).unwrap_or_default() {
+            let parsed = self.parse(&statement);
+            let found = parsed.and_then(|statement| self.references(&statement));
+            names.add(found.unwrap_or_default());
+        }
+        names
+    }
+}
+
+impl Names {
+    fn add(&mut self, found: References) {
+        self.reads
+            .extend(found.reads.iter().map(ToString::to_string));
+        self.writes
+            .extend(found.writes.iter().map(ToString::to_string));
     }
 }
 
 impl Summary {
     /// Reads what it can: of a text that is no SQL nothing is kept.
-    fn new(sql: &str, found: References) -> Self {
+    #[must_use]
+    pub fn of(sql: &str) -> Self {
         let Ok(tokens) = tokenize(sql) else {
             return Self {
                 kind: "unreadable".into(),
                 text: VALUE.into(),
-                ..Self::default()
             };
         };
         let tokens: Vec<Token> = tokens
@@ -54,8 +74,6 @@ impl Summary {
         Self {
             kind: kind(&tokens),
             text: text(&tokens),
-            reads: found.reads.iter().map(ToString::to_string).collect(),
-            writes: found.writes.map(|name| name.to_string()),
         }
     }
 
@@ -65,8 +83,6 @@ impl Summary {
         Self {
             kind: "ingest".into(),
             text: format!("INGEST INTO {table}"),
-            writes: Some(table.to_string()),
-            ..Self::default()
         }
     }
 
@@ -76,7 +92,6 @@ impl Summary {
         Self {
             kind: "substrait".into(),
             text: "a Substrait plan".into(),
-            ..Self::default()
         }
     }
 }
@@ -194,10 +209,6 @@ mod tests {
     use super::*;
     use crate::statement::references;
 
-    fn summary(sql: &str) -> Summary {
-        Summary::new(sql, references(sql).unwrap_or_default())
-    }
-
     #[test]
     fn values_and_comments_are_left_out() {
         for (sql, kept) in [
@@ -219,7 +230,7 @@ mod tests {
             ),
             ("select 'secret", "?"),
         ] {
-            assert_eq!(summary(sql).text, kept, "{sql}");
+            assert_eq!(Summary::of(sql).text, kept, "{sql}");
         }
     }
 
@@ -235,17 +246,26 @@ mod tests {
             ("cancel query 'x'", "cancel query"),
             ("", ""),
         ] {
-            assert_eq!(summary(sql).kind, kind, "{sql}");
+            assert_eq!(Summary::of(sql).kind, kind, "{sql}");
         }
-        let summary = summary("insert into bronze.t select * from silver.s join ml.x on true");
-        assert_eq!(summary.writes.as_deref(), Some("bronze.t"));
-        assert_eq!(summary.reads, ["ml.x", "silver.s"]);
+        let mut names = Names::default();
+        for sql in [
+            "insert into bronze.t select * from silver.s join ml.x on true",
+            "select 1 from silver.s",
+        ] {
+            names.add(references(sql).unwrap());
+        }
+        assert_eq!(names.writes, BTreeSet::from(["bronze.t".to_string()]));
+        assert_eq!(
+            names.reads.into_iter().collect::<Vec<_>>(),
+            ["ml.x", "silver.s"]
+        );
     }
 
     #[test]
     fn long_texts_are_cut() {
         let sql = format!("select {}", vec!["a"; 10_000].join(", "));
-        let summary = summary(&sql);
+        let summary = Summary::of(&sql);
         assert!(summary.text.ends_with(CUT) && summary.text.len() < LONGEST_TEXT + 10);
     }
 

@@ -107,14 +107,8 @@ fn a_file_has_the_format_of_its_ending() -> Result<()> {
     fs::create_dir(&lake)?;
     let path = |name: &str| dir.path().join(name);
     for name in ["a.csv", "a.ndjson", "a.arrow", "a.arrows", "a.parquet"] {
-        let arguments = [
-            "sql",
-            ROWS,
-            "--dir",
-            text(&lake),
-            "--output",
-            text(&path(name)),
-        ];
+        let out = path(name);
+        let arguments = ["sql", ROWS, "--dir", text(&lake), "--output", text(&out)];
         let run = moodlake(&arguments)?.ok()?;
         assert_eq!(
             (run.stdout, run.stderr),

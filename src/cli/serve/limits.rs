@@ -19,6 +19,12 @@ pub(super) struct LimitArguments {
     /// Size of a statement's text [default: 4MiB]
     #[arg(long, value_name = "SIZE", env = "MOODLAKE_MAX_STATEMENT_SIZE")]
     max_statement_size: Option<Bytes>,
+    /// Operators in one expression of a statement [default: 2000]
+    #[arg(long, value_name = "NUMBER", env = "MOODLAKE_MAX_OPERATORS")]
+    max_operators: Option<u64>,
+    /// Queries and joins in one statement [default: 500]
+    #[arg(long, value_name = "NUMBER", env = "MOODLAKE_MAX_QUERIES")]
+    max_queries: Option<u64>,
     /// Time that a statement is worked on: planning, running, sending its rows [default: 30m]
     #[arg(long, value_name = "TIME", env = "MOODLAKE_STATEMENT_TIMEOUT")]
     statement_timeout: Option<Span>,
@@ -114,6 +120,8 @@ impl LimitArguments {
         let running = self.concurrency.unwrap_or(default.running);
         let limits = Limits {
             statement_bytes: bytes(self.max_statement_size, default.statement_bytes),
+            operators: self.max_operators.unwrap_or(default.operators),
+            queries: self.max_queries.unwrap_or(default.queries),
             statement_time: time(self.statement_timeout, default.statement_time),
             result_rows: self.max_result_rows.unwrap_or(default.result_rows),
             result_bytes: bytes(self.max_result_size, default.result_bytes),

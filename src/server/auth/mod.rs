@@ -217,7 +217,7 @@ fn session_key(token: Option<Uuid>, request: &Credentials) -> Result<SessionKey>
 }
 
 /// From where the request came.
-pub(super) fn peer(request: &Credentials) -> Option<SocketAddr> {
+fn peer(request: &Credentials) -> Option<SocketAddr> {
     let extensions = &request.extensions;
     let plain = extensions.get::<TcpConnectInfo>();
     let tls = extensions.get::<TlsConnectInfo<TcpConnectInfo>>();

@@ -105,7 +105,7 @@ fn command(shape: u8, rest: &[u8]) -> Vec<u8> {
 }
 
 fn ticket(shape: u8, rest: &[u8]) -> Ticket {
-    if shape % 3 == 0 {
+    if shape.is_multiple_of(3) {
         let handle = TicketStatementQuery {
             statement_handle: rest.to_vec().into(),
         };

@@ -20,7 +20,9 @@ def connect_arguments(url: URL) -> tuple[str, dict[str, Any]]:
 
     Raises `ArgumentError` for a query key that means nothing here: a misspelt one must not be passed over.
     """
-    query = {key: value if isinstance(value, str) else value[-1] for key, value in url.query.items()}
+    query = {
+        key: value if isinstance(value, str) else value[-1] for key, value in url.query.items()
+    }
     encrypted = flag(query, "tls", True)
     address = f"{'grpc+tls' if encrypted else 'grpc'}://{url.host or 'localhost'}:{url.port or DEFAULT_PORT}"
     database = {

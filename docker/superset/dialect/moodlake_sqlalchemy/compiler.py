@@ -6,15 +6,16 @@ from sqlalchemy import types, util
 from sqlalchemy.sql import compiler
 
 # Words that the server's parser takes for its own in some place where a column, a table or an alias may stand.
-RESERVED_WORDS = compiler.RESERVED_WORDS | set(
-    "cluster cube current_catalog distribute exclude exists explain fetch fulltext index interval key lateral minus"
-    " recursive returning rollup sort spatial struct top trim unnest values view with".split()
-)
+OF_THE_SERVER = """
+    cluster cube current_catalog distribute exclude exists explain fetch fulltext index interval key lateral minus
+    recursive returning rollup sort spatial struct top trim unnest values view with
+"""
+RESERVED_WORDS = compiler.RESERVED_WORDS | set(OF_THE_SERVER.split())
 # The digits of a FLOAT(n) that four bytes hold.
 REAL_BITS = 24
 # The one escape character of LIKE, always in force.
 BACKSLASH = "\\"
-# Stands for an escaped escape character while others are replaced; no text has it.
+# Stands for an escaped escape character while others are replaced: a control character, which no pattern has.
 PLACEHOLDER = "chr(1)"
 # What is written for an index: an empty text, which is never sent.
 NO_STATEMENT = ""
@@ -175,7 +176,9 @@ class TypeCompiler(compiler.GenericTypeCompiler):
         return self.process(type_.item_type, **options) + "[]" * (type_.dimensions or 1)
 
     def visit_STRUCT(self, type_, **options):
-        fields = (f"{self._name(name)} {self.process(field, **options)}" for name, field in type_.fields)
+        fields = (
+            f"{self._name(name)} {self.process(field, **options)}" for name, field in type_.fields
+        )
         return f"STRUCT<{', '.join(fields)}>"
 
     def visit_MAP(self, type_, **options):

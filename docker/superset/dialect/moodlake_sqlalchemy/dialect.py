@@ -20,7 +20,9 @@ from .types import COLUMN_TYPES
 # gRPC codes, which the driver hands on as its vendor code.
 UNAVAILABLE = 14
 UNAUTHENTICATED = 16
-BROKEN_CONSTRAINT = re.compile(r"(NOT NULL of column|constraint) '.* is broken by the row")
+BROKEN_CONSTRAINT = re.compile(
+    r"(NOT NULL of column|constraint) '.* is broken by the row", re.DOTALL
+)
 AUTOCOMMIT = "AUTOCOMMIT"
 # The longest name of a folder, which a table is.
 MAX_NAME = 255
@@ -107,6 +109,9 @@ class MoodlakeDialect(Reflection):
     def do_execute(self, cursor, statement, parameters, context=None):
         self._run(cursor, cursor.execute, statement, parameters)
 
+    def do_execute_no_params(self, cursor, statement, context=None):
+        self._run(cursor, cursor.execute, statement, None)
+
     def do_executemany(self, cursor, statement, parameters, context=None):
         self._run(cursor, cursor.executemany, statement, parameters)
 
@@ -132,7 +137,8 @@ class MoodlakeDialect(Reflection):
 
     def do_rollback(self, dbapi_connection):
         connection = driver_connection(dbapi_connection)
-        if getattr(connection, "has_written", False) and not getattr(connection, "is_autocommit", False):
+        has_written = getattr(connection, "has_written", False)
+        if has_written and not getattr(connection, "is_autocommit", False):
             util.warn(
                 "ROLLBACK undid nothing: the server has no transactions, and each statement was committed as it ran; "
                 f'execution_options(isolation_level="{AUTOCOMMIT}") says that this is meant'
@@ -155,6 +161,9 @@ class MoodlakeDialect(Reflection):
 def integrity_error(dbapi, error):
     """The driver's error about a broken constraint as what PEP 249 calls it."""
     return dbapi.IntegrityError(
-        str(error), status_code=error.status_code, vendor_code=error.vendor_code, sqlstate=error.sqlstate,
+        str(error),
+        status_code=error.status_code,
+        vendor_code=error.vendor_code,
+        sqlstate=error.sqlstate,
         details=error.details,
     )

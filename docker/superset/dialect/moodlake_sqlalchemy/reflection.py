@@ -91,7 +91,9 @@ class Reflection(default.DefaultDialect):
     get_foreign_keys = get_indexes = get_unique_constraints = get_check_constraints = _nothing
 
     def _require(self, connection, table_name, schema, options):
-        if table_name not in self._relations(connection, schema or self.default_schema_name, **options):
+        if table_name not in self._relations(
+            connection, schema or self.default_schema_name, **options
+        ):
             raise exc.NoSuchTableError(f"{schema}.{table_name}" if schema else table_name)
 
 

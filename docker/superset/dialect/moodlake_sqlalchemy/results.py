@@ -43,6 +43,9 @@ def buffered(cursor) -> fetching.FullyBufferedCursorFetchStrategy | None:
         return None
     table = cursor.fetch_arrow_table()
     columns = [
-        column.cast(arrow, safe=False).to_pylist() for column, arrow in zip(table.columns, coarser)
+        column.cast(arrow, safe=False).to_pylist()
+        for column, arrow in zip(table.columns, coarser, strict=True)
     ]
-    return fetching.FullyBufferedCursorFetchStrategy(cursor, initial_buffer=list(zip(*columns)))
+    return fetching.FullyBufferedCursorFetchStrategy(
+        cursor, initial_buffer=list(zip(*columns, strict=True))
+    )

@@ -75,7 +75,11 @@ class MoodlakeEngineSpec(BaseEngineSpec):
 
     # Looked at before Superset's own, which take the first letters of `BIGINT[]` for a number.
     column_type_mappings = (
-        (re.compile(r".*\[\]$|(struct|map|interval)\b", re.IGNORECASE), types.String(), GenericDataType.STRING),
+        (
+            re.compile(r".*\[\]$|(struct|map|interval)\b", re.IGNORECASE),
+            types.String(),
+            GenericDataType.STRING,
+        ),
         (re.compile(r"bytea", re.IGNORECASE), types.LargeBinary(), GenericDataType.STRING),
     )
 
@@ -115,7 +119,9 @@ class MoodlakeEngineSpec(BaseEngineSpec):
     # Times
 
     @classmethod
-    def convert_dttm(cls, target_type: str, dttm: datetime, db_extra: dict[str, Any] | None = None) -> str | None:
+    def convert_dttm(
+        cls, target_type: str, dttm: datetime, db_extra: dict[str, Any] | None = None
+    ) -> str | None:
         column_type = cls.get_sqla_column_type(target_type)
         if isinstance(column_type, types.Date):
             return Date().literal_processor(DIALECT)(dttm)
@@ -146,7 +152,11 @@ class MoodlakeEngineSpec(BaseEngineSpec):
 
     @classmethod
     def adjust_engine_params(
-        cls, uri: URL, connect_args: dict[str, Any], catalog: str | None = None, schema: str | None = None
+        cls,
+        uri: URL,
+        connect_args: dict[str, Any],
+        catalog: str | None = None,
+        schema: str | None = None,
     ) -> tuple[URL, dict[str, Any]]:
         return (uri.update_query_dict({"schema": schema}) if schema else uri), connect_args
 

@@ -1,4 +1,4 @@
-"""Arrow's types as SQLAlchemy's, the three that SQLAlchemy lacks, and those whose values Arrow wants all of one kind."""
+"""Arrow's types as SQLAlchemy's, those that SQLAlchemy lacks, and those whose values Arrow wants to be of one kind."""
 
 from __future__ import annotations
 
@@ -133,7 +133,9 @@ COLUMN_TYPES = {
 
 
 def as_decimal(number: Any) -> decimal.Decimal | None:
-    return number if number is None or isinstance(number, decimal.Decimal) else decimal.Decimal(str(number))
+    if number is None or isinstance(number, decimal.Decimal):
+        return number
+    return decimal.Decimal(str(number))
 
 
 def as_float(number: Any) -> float | None:

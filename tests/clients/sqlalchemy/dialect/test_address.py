@@ -40,7 +40,9 @@ def test_a_token():
 def test_timeouts_and_certificates(tmp_path):
     certificates = tmp_path / "roots.pem"
     certificates.write_text("PEM")
-    _, options = arguments(f"lake.example?timeout=2.5&tls_skip_verify=yes&tls_root_certs={certificates}")
+    _, options = arguments(
+        f"lake.example?timeout=2.5&tls_skip_verify=yes&tls_root_certs={certificates}"
+    )
     assert options["adbc.flight.sql.rpc.timeout_seconds.query"] == "2.5"
     assert options["adbc.flight.sql.rpc.timeout_seconds.fetch"] == "2.5"
     assert options["adbc.flight.sql.rpc.timeout_seconds.update"] == "2.5"

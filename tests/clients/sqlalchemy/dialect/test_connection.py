@@ -20,7 +20,9 @@ def test_what_the_server_is(engine, connection):
 
 
 def test_the_schema_of_the_url(url):
-    engine = sqlalchemy.create_engine(f"{url}&schema=silver", execution_options={"isolation_level": "AUTOCOMMIT"}, future=True)
+    engine = sqlalchemy.create_engine(
+        f"{url}&schema=silver", execution_options={"isolation_level": "AUTOCOMMIT"}, future=True
+    )
     with engine.connect() as connection:
         assert engine.dialect.default_schema_name == "silver"
         connection.execute(text("create or replace table of_the_url as select 7 as n"))
@@ -61,7 +63,10 @@ class Server:
 def test_a_pool_outlives_its_server(tmp_path):
     server = Server(tmp_path)
     engine = sqlalchemy.create_engine(
-        f"datafusion+adbc://{server.address}/?tls=false", pool_pre_ping=True, pool_size=1, max_overflow=0
+        f"datafusion+adbc://{server.address}/?tls=false",
+        pool_pre_ping=True,
+        pool_size=1,
+        max_overflow=0,
     )
     try:
         with engine.connect() as connection:
@@ -97,7 +102,9 @@ class Recorder(pyarrow.flight.ServerMiddlewareFactory):
 )
 def test_a_header_goes_with_each_call(query, connect_args, reader):
     recorder = Recorder()
-    with pyarrow.flight.FlightServerBase("grpc://127.0.0.1:0", middleware={"recorder": recorder}) as server:
+    with pyarrow.flight.FlightServerBase(
+        "grpc://127.0.0.1:0", middleware={"recorder": recorder}
+    ) as server:
         address = f"datafusion+adbc://127.0.0.1:{server.port}/?tls=false{query}"
         with pytest.raises(exc.DBAPIError):
             sqlalchemy.create_engine(address, connect_args=connect_args).connect()

@@ -45,7 +45,10 @@ def test_the_default_schema(engine, connection):
 
 
 def test_wildcards_are_letters(inspector):
-    assert [column["name"] for column in inspector.get_columns("a_b", "reflected")] == ["n", "Mixed Case"]
+    assert [column["name"] for column in inspector.get_columns("a_b", "reflected")] == [
+        "n",
+        "Mixed Case",
+    ]
     for name in ("a_b", "axb", "a%", "seen"):
         assert inspector.has_table(name, "reflected")
     for name in ("%", "___", "A_B", "reflected.a_b", "a_b' or '1' = '1"):
@@ -61,11 +64,25 @@ def test_a_percent_sign_before_two_digits(connection, metadata):
 
 
 def test_types(inspector):
-    found = {column["name"]: column["type"] for column in inspector.get_columns("typed", "reflected")}
+    found = {
+        column["name"]: column["type"] for column in inspector.get_columns("typed", "reflected")
+    }
     kinds = {
-        "b": types.BOOLEAN, "i8": types.SMALLINT, "i16": types.SMALLINT, "i32": types.INTEGER, "i64": types.BIGINT,
-        "f32": types.REAL, "f64": types.FLOAT, "d": types.DECIMAL, "s": types.VARCHAR, "y": types.LargeBinary,
-        "day": types.DATE, "t": types.TIMESTAMP, "tz": types.TIMESTAMP, "l": types.ARRAY, "ll": types.ARRAY,
+        "b": types.BOOLEAN,
+        "i8": types.SMALLINT,
+        "i16": types.SMALLINT,
+        "i32": types.INTEGER,
+        "i64": types.BIGINT,
+        "f32": types.REAL,
+        "f64": types.FLOAT,
+        "d": types.DECIMAL,
+        "s": types.VARCHAR,
+        "y": types.LargeBinary,
+        "day": types.DATE,
+        "t": types.TIMESTAMP,
+        "tz": types.TIMESTAMP,
+        "l": types.ARRAY,
+        "ll": types.ARRAY,
         "st": STRUCT,
     }
     assert {name: type(found_type) for name, found_type in found.items()} == kinds
@@ -73,7 +90,10 @@ def test_types(inspector):
     assert (found["t"].timezone, found["tz"].timezone) == (False, True)
     assert (found["l"].dimensions, type(found["l"].item_type)) == (1, types.BIGINT)
     assert (found["ll"].dimensions, type(found["ll"].item_type)) == (2, types.VARCHAR)
-    assert {name: str(field) for name, field in found["st"].fields} == {"a": "INTEGER", "b": "ARRAY"}
+    assert {name: str(field) for name, field in found["st"].fields} == {
+        "a": "INTEGER",
+        "b": "ARRAY",
+    }
 
 
 def test_a_map(engine, connection):
@@ -81,7 +101,10 @@ def test_a_map(engine, connection):
     connection.execute(text(sql))
     table = sqlalchemy.Table("mapped", sqlalchemy.MetaData(), autoload_with=engine)
     assert isinstance(table.c.m.type, MAP)
-    assert connection.execute(sqlalchemy.select(table.c.m, table.c.m["b"])).one() == ({"a": 1, "b": 2}, 2)
+    assert connection.execute(sqlalchemy.select(table.c.m, table.c.m["b"])).one() == (
+        {"a": 1, "b": 2},
+        2,
+    )
 
 
 def test_a_reflected_table_is_made_again(engine, inspector):
@@ -92,8 +115,21 @@ def test_a_reflected_table_is_made_again(engine, inspector):
     try:
         columns = inspect(engine).get_columns(copy.name, "reflected")
         assert [str(column["type"].compile(engine.dialect)) for column in columns] == [
-            "BOOLEAN", "SMALLINT", "SMALLINT", "INTEGER", "BIGINT", "REAL", "DOUBLE", "DECIMAL(10, 2)", "VARCHAR",
-            "BYTEA", "DATE", "TIMESTAMP(6)", "TIMESTAMP(6) WITH TIME ZONE", "BIGINT[]", "VARCHAR[][]",
+            "BOOLEAN",
+            "SMALLINT",
+            "SMALLINT",
+            "INTEGER",
+            "BIGINT",
+            "REAL",
+            "DOUBLE",
+            "DECIMAL(10, 2)",
+            "VARCHAR",
+            "BYTEA",
+            "DATE",
+            "TIMESTAMP(6)",
+            "TIMESTAMP(6) WITH TIME ZONE",
+            "BIGINT[]",
+            "VARCHAR[][]",
             "STRUCT<a INTEGER, b DOUBLE[]>",
         ]
     finally:
@@ -118,8 +154,12 @@ def test_comments_of_columns(engine, lake):
     field = {"name": "tempo", "type": "double", "nullable": True, "metadata": {"comment": "in BPM"}}
     schema = json.dumps({"type": "struct", "fields": [field]})
     metadata = {
-        "id": str(uuid.uuid4()), "format": {"provider": "parquet", "options": {}}, "schemaString": schema,
-        "partitionColumns": [], "configuration": {}, "createdTime": 0,
+        "id": str(uuid.uuid4()),
+        "format": {"provider": "parquet", "options": {}},
+        "schemaString": schema,
+        "partitionColumns": [],
+        "configuration": {},
+        "createdTime": 0,
     }
     log = lake / "gold" / "commented" / "_delta_log"
     log.mkdir(parents=True, exist_ok=True)
@@ -129,15 +169,27 @@ def test_comments_of_columns(engine, lake):
 
 
 def test_no_keys_and_no_indexes(inspector):
-    assert inspector.get_pk_constraint("a_b", "reflected") == {"constrained_columns": [], "name": None}
+    assert inspector.get_pk_constraint("a_b", "reflected") == {
+        "constrained_columns": [],
+        "name": None,
+    }
     assert inspector.get_table_comment("a_b", "reflected") == {"text": None}
     for method in ("foreign_keys", "indexes", "unique_constraints", "check_constraints"):
         assert getattr(inspector, f"get_{method}")("a_b", "reflected") == []
 
 
 @pytest.mark.parametrize(
-    "method", ["columns", "pk_constraint", "foreign_keys", "indexes", "unique_constraints", "table_comment",
-               "check_constraints", "view_definition"]
+    "method",
+    [
+        "columns",
+        "pk_constraint",
+        "foreign_keys",
+        "indexes",
+        "unique_constraints",
+        "table_comment",
+        "check_constraints",
+        "view_definition",
+    ],
 )
 def test_what_is_not_there_is_told(inspector, method):
     with pytest.raises(exc.NoSuchTableError):

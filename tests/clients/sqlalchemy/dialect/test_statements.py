@@ -5,7 +5,20 @@ import datetime
 import pytest
 import sqlalchemy
 from moodlake_sqlalchemy.compiler import RESERVED_WORDS
-from sqlalchemy import Column, ForeignKey, Index, Table, UniqueConstraint, exc, func, inspect, literal, select, text, types
+from sqlalchemy import (
+    Column,
+    ForeignKey,
+    Index,
+    Table,
+    UniqueConstraint,
+    exc,
+    func,
+    inspect,
+    literal,
+    select,
+    text,
+    types,
+)
 
 
 @pytest.fixture
@@ -20,9 +33,20 @@ def plays(connection, metadata):
     )
     metadata.drop_all(connection)
     metadata.create_all(connection)
-    days = [datetime.datetime(2026, 1, 1), datetime.datetime(2026, 1, 31), datetime.datetime(2026, 2, 3)]
-    rows = [(1, "Ann", days[0], 10), (2, "Bob", days[1], 20), (3, "Ann", days[2], 30), (4, None, None, None)]
-    connection.execute(table.insert(), [dict(zip(table.c.keys(), row)) for row in rows])
+    days = [
+        datetime.datetime(2026, 1, 1),
+        datetime.datetime(2026, 1, 31),
+        datetime.datetime(2026, 2, 3),
+    ]
+    rows = [
+        (1, "Ann", days[0], 10),
+        (2, "Bob", days[1], 20),
+        (3, "Ann", days[2], 30),
+        (4, None, None, None),
+    ]
+    connection.execute(
+        table.insert(), [dict(zip(table.c.keys(), row, strict=True)) for row in rows]
+    )
     return table
 
 
@@ -53,7 +77,11 @@ def test_keys_are_left_out_and_told(connection, metadata):
     )
     with pytest.warns(exc.SAWarning) as caught:
         metadata.create_all(connection)
-    told = {str(warning.message).split(" is left out")[0] for warning in caught if warning.category is exc.SAWarning}
+    told = {
+        str(warning.message).split(" is left out")[0]
+        for warning in caught
+        if warning.category is exc.SAWarning
+    }
     assert told == {
         "table 'sa_child': FOREIGN KEY (id)",
         "table 'sa_child': UNIQUE (name)",
@@ -64,7 +92,9 @@ def test_keys_are_left_out_and_told(connection, metadata):
 
 
 def test_checks_are_kept(connection, metadata):
-    table = Table("sa_checked", metadata, Column("n", types.Integer, sqlalchemy.CheckConstraint("n > 0")))
+    table = Table(
+        "sa_checked", metadata, Column("n", types.Integer, sqlalchemy.CheckConstraint("n > 0"))
+    )
     metadata.create_all(connection)
     with pytest.raises(exc.IntegrityError, match="n > 0"):
         connection.execute(table.insert(), {"n": 0})
@@ -108,7 +138,13 @@ def test_reserved_words_are_names(connection, word):
 
 
 def test_names_keep_their_case(connection, metadata):
-    table = Table("Sa_Mixed", metadata, Column("Id", types.Integer), Column("per%cent", types.Integer), Column("a?b", types.Integer))
+    table = Table(
+        "Sa_Mixed",
+        metadata,
+        Column("Id", types.Integer),
+        Column("per%cent", types.Integer),
+        Column("a?b", types.Integer),
+    )
     metadata.create_all(connection)
     connection.execute(table.insert(), {"Id": 1, "per%cent": 2, "a?b": 3})
     assert connection.execute(select(table)).one()._mapping == {"Id": 1, "per%cent": 2, "a?b": 3}
@@ -137,7 +173,16 @@ def test_insert_of_a_query_and_of_many_values(connection, plays):
     connection.execute(plays.insert().values([{"play_id": 5}, {"play_id": 6}]))
     early = select(plays.c.play_id + 10, plays.c.artist).where(plays.c.play_id < 3).cte("early")
     connection.execute(plays.insert().from_select(["play_id", "artist"], select(early)))
-    assert ids(connection, select(plays.c.play_id).order_by(plays.c.play_id)) == [1, 2, 3, 4, 5, 6, 11, 12]
+    assert ids(connection, select(plays.c.play_id).order_by(plays.c.play_id)) == [
+        1,
+        2,
+        3,
+        4,
+        5,
+        6,
+        11,
+        12,
+    ]
 
 
 def test_merge_and_overwrite_as_text(connection, plays):
@@ -180,9 +225,16 @@ def test_ctes_windows_and_filters(connection, plays):
         .cte("by_artist")
     )
     place = func.row_number().over(order_by=by_artist.c.total.desc())
-    assert connection.execute(select(by_artist.c.artist, place).order_by(place)).all() == [("Ann", 1), ("Bob", 2)]
-    running = func.sum(plays.c.ms_played).over(partition_by=plays.c.artist, order_by=plays.c.play_id)
-    query = select(plays.c.play_id, running).where(plays.c.artist == "Ann").order_by(plays.c.play_id)
+    assert connection.execute(select(by_artist.c.artist, place).order_by(place)).all() == [
+        ("Ann", 1),
+        ("Bob", 2),
+    ]
+    running = func.sum(plays.c.ms_played).over(
+        partition_by=plays.c.artist, order_by=plays.c.play_id
+    )
+    query = (
+        select(plays.c.play_id, running).where(plays.c.artist == "Ann").order_by(plays.c.play_id)
+    )
     assert connection.execute(query).all() == [(1, 10), (3, 40)]
     assert connection.scalar(select(func.count().filter(plays.c.ms_played > 10))) == 2
 
@@ -190,7 +242,10 @@ def test_ctes_windows_and_filters(connection, plays):
 def test_times_are_truncated(connection, plays):
     month = func.date_trunc("month", plays.c.played_at, type_=types.DateTime).label("month")
     query = select(month, func.count()).where(month.is_not(None)).group_by(month).order_by(month)
-    assert connection.execute(query).all() == [(datetime.datetime(2026, 1, 1), 2), (datetime.datetime(2026, 2, 1), 1)]
+    assert connection.execute(query).all() == [
+        (datetime.datetime(2026, 1, 1), 2),
+        (datetime.datetime(2026, 2, 1), 1),
+    ]
     late = plays.c.played_at + datetime.timedelta(days=31) > datetime.datetime(2026, 3, 1)
     assert ids(connection, select(plays.c.play_id).where(late).order_by(plays.c.play_id)) == [2, 3]
 

@@ -22,7 +22,9 @@ def engine(url):
 @pytest.fixture
 def notes(engine):
     with engine.begin() as connection:
-        connection.execute(text("create or replace table notes (n bigint not null check (n < 100))"))
+        connection.execute(
+            text("create or replace table notes (n bigint not null check (n < 100))")
+        )
     return "notes"
 
 
@@ -78,7 +80,10 @@ def test_autocommit_is_silent(engine, notes):
 
 
 def test_a_savepoint_is_refused(engine):
-    with engine.connect() as connection, pytest.raises(exc.DBAPIError, match="(?i)transaction|savepoint"):
+    with (
+        engine.connect() as connection,
+        pytest.raises(exc.DBAPIError, match="(?i)transaction|savepoint"),
+    ):
         connection.begin_nested()
 
 
@@ -115,7 +120,9 @@ def test_a_query_is_cancelled_from_another_thread(engine):
         timer.start()
         started = time.monotonic()
         with pytest.raises(engine.dialect.dbapi.OperationalError, match="CANCELLED"):
-            cursor.execute("select count(distinct value % 1000003) from generate_series(1, 100000000000)")
+            cursor.execute(
+                "select count(distinct value % 1000003) from generate_series(1, 100000000000)"
+            )
             cursor.fetchall()
         assert time.monotonic() - started < 30
         cursor.close()

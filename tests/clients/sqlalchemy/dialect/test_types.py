@@ -47,7 +47,20 @@ def test_a_value_through_a_table(connection, metadata, kind, value):
 
 
 @pytest.mark.parametrize(
-    "value", [True, 3, 2.5, "calm", b"\x00", DAY, TIME, IN_UTC, datetime.time(7, 30, 0, 5), decimal.Decimal("1.20"), None]
+    "value",
+    [
+        True,
+        3,
+        2.5,
+        "calm",
+        b"\x00",
+        DAY,
+        TIME,
+        IN_UTC,
+        datetime.time(7, 30, 0, 5),
+        decimal.Decimal("1.20"),
+        None,
+    ],
 )
 def test_a_bare_parameter(connection, value):
     assert connection.execute(text("select :v as v"), {"v": value}).scalar() == value
@@ -55,19 +68,36 @@ def test_a_bare_parameter(connection, value):
 
 @pytest.mark.parametrize(
     ("kind", "value"),
-    [(types.Date(), DAY), (types.DateTime(), TIME), (types.DateTime(timezone=True), IN_UTC), (types.String(), "it's"),
-     (types.Boolean(), False), (types.Numeric(), decimal.Decimal("1.5"))],
+    [
+        (types.Date(), DAY),
+        (types.DateTime(), TIME),
+        (types.DateTime(timezone=True), IN_UTC),
+        (types.String(), "it's"),
+        (types.Boolean(), False),
+        (types.Numeric(), decimal.Decimal("1.5")),
+    ],
 )
 def test_a_literal(connection, kind, value):
-    written = literal(value, kind).compile(connection.engine, compile_kwargs={"literal_binds": True})
-    assert connection.execute(select(literal(value, kind)).where(text(f"{written} = :v")), {"v": value}).scalar() == value
+    written = literal(value, kind).compile(
+        connection.engine, compile_kwargs={"literal_binds": True}
+    )
+    assert (
+        connection.execute(
+            select(literal(value, kind)).where(text(f"{written} = :v")), {"v": value}
+        ).scalar()
+        == value
+    )
 
 
 def test_decimals_and_floats_in_one_column(connection, metadata):
-    table = Table("numbered", metadata, Column("exact", types.Numeric(8, 4)), Column("inexact", types.Float))
+    table = Table(
+        "numbered", metadata, Column("exact", types.Numeric(8, 4)), Column("inexact", types.Float)
+    )
     metadata.create_all(connection)
     rows = [(decimal.Decimal("1.5"), 1), (2.5, decimal.Decimal("2.5")), (None, None)]
-    connection.execute(table.insert(), [{"exact": exact, "inexact": inexact} for exact, inexact in rows])
+    connection.execute(
+        table.insert(), [{"exact": exact, "inexact": inexact} for exact, inexact in rows]
+    )
     found = connection.execute(select(table).order_by(table.c.exact)).all()
     assert found == [(decimal.Decimal("1.5"), 1.0), (decimal.Decimal("2.5"), 2.5), (None, None)]
     assert all(type(row.inexact) in (float, type(None)) for row in found)
@@ -75,7 +105,9 @@ def test_decimals_and_floats_in_one_column(connection, metadata):
 
 def test_times_in_nanoseconds_are_read(connection):
     now, midnight, span = connection.execute(
-        text("select now(), date_trunc('day', now()), to_timestamp_nanos(1500) - to_timestamp_nanos(0)")
+        text(
+            "select now(), date_trunc('day', now()), to_timestamp_nanos(1500) - to_timestamp_nanos(0)"
+        )
     ).one()
     assert isinstance(now, datetime.datetime)
     assert midnight == now.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -86,7 +118,9 @@ def test_intervals(connection):
     later = literal(TIME) + literal(SPAN)
     assert connection.scalar(select(later)) == TIME + SPAN
     assert connection.scalar(select(literal(TIME) - literal(SPAN, INTERVAL))) == TIME - SPAN
-    assert connection.scalar(select(cast(literal("1 day 2 seconds"), INTERVAL))) == datetime.timedelta(days=1, seconds=2)
+    assert connection.scalar(
+        select(cast(literal("1 day 2 seconds"), INTERVAL))
+    ) == datetime.timedelta(days=1, seconds=2)
     assert connection.scalar(select(literal(SPAN))) == SPAN
     assert connection.scalar(select(literal(-SPAN))) == -SPAN
     assert connection.scalar(text("select interval '1 month'")).months == 1
@@ -96,4 +130,9 @@ def test_fields_items_and_keys(connection):
     place = STRUCT((("a", types.Integer), ("b", types.String)))
     struct = func.named_struct("a", 1, "b", "x", type_=place)
     array = func.make_array(7, 8, type_=types.ARRAY(types.Integer))
-    assert connection.execute(select(struct["b"], array[1], struct, array)).one() == ("x", 7, {"a": 1, "b": "x"}, [7, 8])
+    assert connection.execute(select(struct["b"], array[1], struct, array)).one() == (
+        "x",
+        7,
+        {"a": 1, "b": "x"},
+        [7, 8],
+    )

@@ -93,17 +93,29 @@ HAS_NOT_BY_REASON = {
     "names are lower case where they are not quoted": "denormalized_names",
     "this is another Python": "python3",
 }
-HAS_NOT = {feature: reason for reason, features in HAS_NOT_BY_REASON.items() for feature in features.split()}
+HAS_NOT = {
+    feature: reason
+    for reason, features in HAS_NOT_BY_REASON.items()
+    for feature in features.split()
+}
 
 NO_UPDATE = "there is no UPDATE; ../dialect tests MERGE and INSERT OVERWRITE"
 HAS_NO_TEST = {
-    r"test_(insert_from_select_autoinc|no_results_for_non_returning_insert)\b": HAS_NOT["autoincrement_insert"],
+    r"test_(insert_from_select_autoinc|no_results_for_non_returning_insert)\b": HAS_NOT[
+        "autoincrement_insert"
+    ],
     r"test_(string_length|varchar)_reflection\b": "the length of a VARCHAR is not kept",
-    r"test_truediv_divisor\[numeric_38_digit": HAS_NOT["precision_numerics_many_significant_digits"],
-    r"test_truediv_divisor\[numeric_many_decimals": HAS_NOT["precision_numerics_many_significant_digits"],
+    r"test_truediv_divisor\[numeric_38_digit": HAS_NOT[
+        "precision_numerics_many_significant_digits"
+    ],
+    r"test_truediv_divisor\[numeric_many_decimals": HAS_NOT[
+        "precision_numerics_many_significant_digits"
+    ],
     r"test_long_convention_name\[(pk|fk)": HAS_NOT["primary_key_constraint_reflection"],
     r"test_get_foreign_keys\[quote": HAS_NOT["foreign_key_constraint_reflection"],
-    r"test_(has_index|has_index_schema|get_indexes|long_convention_name\[ix.*)(\[|$)": HAS_NOT["index_reflection"],
+    r"test_(has_index|has_index_schema|get_indexes|long_convention_name\[ix.*)(\[|$)": HAS_NOT[
+        "index_reflection"
+    ],
     r"test_window_range$": "it takes rows without ORDER BY to come in order",
     r"test_(multi_update|update|raw_sql|text)_rowcount\d?$|\[\w+-update\]|::test_update$": NO_UPDATE,
     r"::PercentSchemaNamesTest_": NO_UPDATE,
@@ -124,5 +136,7 @@ def excluded(reason):
 for name in HAS:
     setattr(Requirements, name, property(lambda self: exclusions.open()))
 for name, reason in HAS_NOT.items():
-    if not hasattr(SuiteRequirements, name) or isinstance(getattr(SuiteRequirements, name), property):
+    if not hasattr(SuiteRequirements, name) or isinstance(
+        getattr(SuiteRequirements, name), property
+    ):
         setattr(Requirements, name, excluded(reason))

@@ -58,11 +58,16 @@ def test_grains(run, grain):
     first_month = {TimeGrain.QUARTER: 10, TimeGrain.YEAR: 1}.get(grain, 11)
     expected = datetime.datetime(2026, first_month, *GRAINS.get(grain, (1,)))
     moment = f"timestamp '{MOMENT.isoformat(' ')}'"
-    for column, kind in [(moment, "timestamp(6)"), (f"cast({moment} as timestamp(6) with time zone)", "timestamp(6)")]:
+    for column, kind in [
+        (moment, "timestamp(6)"),
+        (f"cast({moment} as timestamp(6) with time zone)", "timestamp(6)"),
+    ]:
         ((found,),) = run(f"select cast({expression.format(col=column)} as {kind})")
         assert found == expected
     if expected.hour == 0:
-        ((found,),) = run(f"select cast({expression.format(col='date' + repr(MOMENT.date().isoformat()))} as timestamp(6))")
+        ((found,),) = run(
+            f"select cast({expression.format(col='date' + repr(MOMENT.date().isoformat()))} as timestamp(6))"
+        )
         assert found == expected
 
 
@@ -71,7 +76,10 @@ def test_grains(run, grain):
     [
         ("DATE", "DATE '2026-11-19'"),
         ("TIMESTAMP(6)", "CAST('2026-11-19 07:38:47.250000' AS TIMESTAMP(6))"),
-        ("TIMESTAMP(6) WITH TIME ZONE", "CAST('2026-11-19 07:38:47.250000' AS TIMESTAMP(6) WITH TIME ZONE)"),
+        (
+            "TIMESTAMP(6) WITH TIME ZONE",
+            "CAST('2026-11-19 07:38:47.250000' AS TIMESTAMP(6) WITH TIME ZONE)",
+        ),
         ("VARCHAR", None),
     ],
 )
@@ -110,7 +118,11 @@ def test_times_as_numbers(run):
         (pyarrow.binary(), "BYTEA", GenericDataType.STRING),
         (pyarrow.list_(pyarrow.int64()), "BIGINT[]", GenericDataType.STRING),
         (pyarrow.struct([("a", pyarrow.int32())]), "STRUCT<A INTEGER>", GenericDataType.STRING),
-        (pyarrow.map_(pyarrow.string(), pyarrow.int32()), "MAP(VARCHAR, INTEGER)", GenericDataType.STRING),
+        (
+            pyarrow.map_(pyarrow.string(), pyarrow.int32()),
+            "MAP(VARCHAR, INTEGER)",
+            GenericDataType.STRING,
+        ),
         (pyarrow.duration("us"), "INTERVAL", GenericDataType.STRING),
     ],
 )
@@ -137,7 +149,10 @@ def test_schemas_tables_views_and_columns(database, run):
     assert {name for name, *_ in database.get_all_table_names_in_schema(None, "shown")} == {"plays"}
     assert {name for name, *_ in database.get_all_view_names_in_schema(None, "shown")} == {"recent"}
     columns = database.get_columns(Table("plays", "shown"))
-    found = [(column["column_name"], str(column["type"].compile(database.get_dialect()))) for column in columns]
+    found = [
+        (column["column_name"], str(column["type"].compile(database.get_dialect())))
+        for column in columns
+    ]
     assert found == [("play_id", "BIGINT"), ("played_at", "TIMESTAMP(6)"), ("tags", "VARCHAR[]")]
     assert database.get_pk_constraint(Table("plays", "shown")).get("constrained_columns") == []
     assert database.get_indexes(Table("plays", "shown")) == []
@@ -169,8 +184,16 @@ def test_the_chosen_schema_is_the_sessions(database, run):
 @pytest.mark.parametrize(
     ("sql", "kind", "message"),
     [
-        ("select nothing from gold.erring", SupersetErrorType.COLUMN_DOES_NOT_EXIST_ERROR, 'no column "nothing"'),
-        ("select * from gold.nowhere", SupersetErrorType.TABLE_DOES_NOT_EXIST_ERROR, 'no table "gold.nowhere"'),
+        (
+            "select nothing from gold.erring",
+            SupersetErrorType.COLUMN_DOES_NOT_EXIST_ERROR,
+            'no column "nothing"',
+        ),
+        (
+            "select * from gold.nowhere",
+            SupersetErrorType.TABLE_DOES_NOT_EXIST_ERROR,
+            'no table "gold.nowhere"',
+        ),
         ("selec 1", SupersetErrorType.SYNTAX_ERROR, "cannot be read: Expected"),
     ],
 )
@@ -219,7 +242,15 @@ def test_a_formatted_statement_runs(run):
     assert run(SQLScript(sql, engine="datafusion").format()) == [(2,), (3,)]
 
 
-@pytest.mark.parametrize("sql", ["delete from t where n = 1", "drop table t", "insert into t values (1)", "create view v as select 1"])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "delete from t where n = 1",
+        "drop table t",
+        "insert into t values (1)",
+        "create view v as select 1",
+    ],
+)
 def test_a_change_is_seen_as_one(sql):
     assert SQLScript(sql, engine="datafusion").has_mutation()
 
@@ -238,7 +269,9 @@ def test_stop(database):
         timer.start()
         started = time.monotonic()
         with pytest.raises(Exception, match="CANCELLED"):
-            cursor.execute("select count(distinct value % 1000003) from generate_series(1, 100000000000)")
+            cursor.execute(
+                "select count(distinct value % 1000003) from generate_series(1, 100000000000)"
+            )
             cursor.fetchall()
         timer.join()
         assert stopped == [True]
@@ -262,15 +295,22 @@ class Recorder(pyarrow.flight.ServerMiddlewareFactory):
 @pytest.mark.parametrize(("impersonate", "reader"), [(True, "ada"), (False, None)])
 def test_a_reader_is_passed_on(database, impersonate, reader):
     recorder = Recorder()
-    with pyarrow.flight.FlightServerBase("grpc://127.0.0.1:0", middleware={"recorder": recorder}) as server:
+    with pyarrow.flight.FlightServerBase(
+        "grpc://127.0.0.1:0", middleware={"recorder": recorder}
+    ) as server:
         database.sqlalchemy_uri = f"datafusion+adbc://127.0.0.1:{server.port}/?tls=false"
         database.impersonate_user = impersonate
-        with override_user(SimpleNamespace(username="ada")), pytest.raises(Exception):
+        with (
+            override_user(SimpleNamespace(username="ada")),
+            pytest.raises(Exception, match="THE ERROR"),
+        ):
             database.get_df("select 1")
     assert recorder.readers == {reader}
 
 
 def test_the_reader_is_the_one_who_is_logged_in():
     given = {"connect_args": {"headers": {READER: "grace", "x-trace": "1"}}}
-    _, changed = MoodlakeEngineSpec.impersonate_user(None, "ada", None, make_url("datafusion+adbc://host"), given)
+    _, changed = MoodlakeEngineSpec.impersonate_user(
+        None, "ada", None, make_url("datafusion+adbc://host"), given
+    )
     assert changed["connect_args"]["headers"] == {READER: "ada", "x-trace": "1"}
