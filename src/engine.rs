@@ -38,7 +38,7 @@ use crate::{
     models::store::Models,
     queries::{Queries, current_stop},
     sources,
-    statement::{Bound, parse_view},
+    statement::{Bound, parse_view, joins},
 };
 use runtime::Runtime;
 use stoppable::stoppable;
@@ -69,6 +69,8 @@ pub struct Engine {
     session: Arc<Session>,
     /// Memory of one statement; without it the statement draws on that of all.
     memory: Option<Arc<RuntimeEnv>>,
+    /// Whether joins sort and spill, because their sides do not fit into memory.
+    sorts_joins: bool,
     /// Values that one statement refers to.
     bound: Bound,
 }
@@ -146,6 +148,7 @@ impl Engine {
             caller: Arc::new(Caller::owner()),
             session: Arc::default(),
             memory: None,
+            sorts_joins: false,
             bound: Bound::default(),
         };
         engine.create_registry().boxed().await?;
@@ -160,6 +163,7 @@ impl Engine {
             caller,
             session,
             memory: None,
+            sorts_joins: false,
             bound: Bound::default(),
         }
     }
@@ -170,6 +174,19 @@ impl Engine {
             bound,
             ..self.clone()
         }
+    }
+
+    /// The same with joins that need no memory for a whole side.
+    pub(crate) fn with_sorted_joins(&self) -> Self {
+        Self {
+            sorts_joins: true,
+            ..self.clone()
+        }
+    }
+
+    /// Whether joins sort and spill.
+    pub(crate) fn sorts_joins(&self) -> bool {
+        self.sorts_joins
     }
 
     /// The same with memory for one statement.
@@ -316,6 +333,9 @@ impl Engine {
                 .build(),
             None => catalog.session(),
         };
+        if self.sorts_joins {
+            joins::sort_joins(&mut state);
+        }
         self.bound.register(&mut state)?;
         Ok(Scope {
             catalog,

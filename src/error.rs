@@ -142,6 +142,7 @@ fn datafusion_code(error: &DataFusionError) -> Code {
             .downcast_ref::<Error>()
             .map_or(Code::Internal, Error::code),
         DataFusionError::ResourcesExhausted(_) => Code::ResourceExhausted,
+        root if spill_fault(&root.message()).is_some() => Code::ResourceExhausted,
         DataFusionError::NotImplemented(_) => Code::Unimplemented,
         DataFusionError::ArrowError(error, _) => arrow_code(error),
         DataFusionError::ParquetError(error) if predicate_fault(&error.to_string()).is_some() => {
@@ -176,6 +177,7 @@ fn readable(error: &DataFusionError) -> String {
         root => {
             let message = root.message();
             missing_table(&message)
+                .or_else(|| spill_fault(&message))
                 .or_else(|| predicate_fault(&message))
                 .unwrap_or_else(|| one_line(without_trace(&message)))
         }
@@ -221,6 +223,16 @@ fn predicate_fault(message: &str) -> Option<String> {
     let (_, words) = fault.split_once("(\"")?;
     let (words, _) = words.split_once("\")")?;
     Some(words.replace("\\\"", "\""))
+}
+
+/// The fault of an operator that may spill no more, which DataFusion tells with a setting that clients cannot set.
+fn spill_fault(message: &str) -> Option<String> {
+    let (_, limit) = message.split_once("during the spilling process has exceeded the allowable limit of ")?;
+    let (limit, _) = limit.split_once(". ")?;
+    Some(format!(
+        "disk: the files that operators spilled to hold more than {limit} together, the most they may (--max-spill); \
+         try again when less runs, or sort and group fewer rows"
+    ))
 }
 
 fn first_line(message: &str) -> &str {

@@ -5,15 +5,20 @@
 )]
 
 mod server {
+    mod audit;
     mod cancel;
     mod concurrency;
     mod explain;
     mod harness;
+    mod limits;
     mod load;
+    mod many_rows;
     mod metadata;
+    mod operation;
     mod parameters;
     mod poll;
     mod prepared;
+    mod preparing;
     mod scripts;
     mod security;
     mod sessions;

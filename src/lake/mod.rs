@@ -118,7 +118,18 @@ pub(crate) fn check_part(kind: &str, part: &str) -> Result<()> {
     let unsafe_character = |c: char| c == '/' || c == '\\' || c == '@' || c.is_control();
     if part.is_empty() || part.starts_with('.') || part.contains(unsafe_character) {
         return Err(Error::Input(format!(
-            "'{part}' cannot name a {kind}: use letters, digits and underscores"
+            "'{part}' cannot name a {kind}: a name does not start with a dot and has no /, \\, @ or control characters"
+        )));
+    }
+    // Somewhere on its way to the disk a path is decoded: `pl%61ys` would be the folder of `plays`.
+    let is_encoded = |pair: &[u8]| pair.len() == 2 && pair.iter().all(u8::is_ascii_hexdigit);
+    if part
+        .split('%')
+        .skip(1)
+        .any(|rest| is_encoded(&rest.as_bytes()[..rest.len().min(2)]))
+    {
+        return Err(Error::Input(format!(
+            "'{part}' cannot name a {kind}: a percent sign does not stand before two hexadecimal digits"
         )));
     }
     Ok(())
@@ -356,7 +367,16 @@ mod tests {
 
     #[test]
     fn a_name_cannot_leave_the_lake() {
-        for bad in ["../x", "gold.../../etc", "gold.a/b", "a.b.c.d", ".x", ""] {
+        for bad in [
+            "../x",
+            "gold.../../etc",
+            "gold.a/b",
+            "a.b.c.d",
+            ".x",
+            "",
+            "gold.pl%61ys",
+            "a%2fb",
+        ] {
             assert!(bad.parse::<TableName>().is_err(), "{bad}");
         }
         let name: TableName = "moodlake.gold.top_tracks".parse().unwrap();

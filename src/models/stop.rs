@@ -20,10 +20,7 @@ pub(crate) struct Waiting(Arc<AtomicBool>);
 
 impl Waiting {
     /// Does work that ends when nobody waits for it.
-    pub(crate) fn for_work<T, W: FnOnce() -> T>(
-        &self,
-        work: W,
-    ) -> impl FnOnce() -> T + use<T, W> {
+    pub(crate) fn for_work<T, W: FnOnce() -> T>(&self, work: W) -> impl FnOnce() -> T + use<T, W> {
         let stop = Arc::clone(&self.0);
         move || {
             let before = STOP.replace(Some(stop));

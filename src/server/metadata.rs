@@ -1,5 +1,7 @@
 //! Catalogues, schemas, tables and table types, as `information_schema` lists them.
 
+use std::sync::Arc;
+
 use arrow::{
     array::{Array, AsArray, BooleanArray, RecordBatch, StringArray},
     compute::{and, like},
@@ -13,12 +15,14 @@ use arrow_flight::{
     },
 };
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt, stream};
+use datafusion::catalog::SchemaProvider;
+use futures::{StreamExt, TryStreamExt, future, stream};
 use prost::Message;
 use tonic::{Request, Response, Status};
 
 use super::{columns, service::Service, wire};
 use crate::{
+    engine::Engine,
     error::{Error, Result},
     lake::CATALOG,
     statement::Outcome,
@@ -27,6 +31,8 @@ use crate::{
 /// Where DataFusion describes itself; part of the catalogue, though no folder of the lake.
 const INFORMATION_SCHEMA: &str = "information_schema";
 const TABLE_TYPES: [&str; 4] = ["LOCAL TEMPORARY", "SYSTEM TABLE", "TABLE", "VIEW"];
+/// What listing columns counts as among statements.
+const LISTING: &str = "select * from information_schema.columns";
 /// How many tables are planned at a time to learn their schemas.
 const SCHEMAS_AT_ONCE: usize = 8;
 
@@ -98,30 +104,23 @@ impl Service {
         let mut builder =
             GetTablesBuilder::new(none.clone(), none.clone(), none, [""; 0], with_schema);
         let listed = self.listed(&command).await?;
-        let mut described = stream::iter(listed)
-            .map(|listed| async move {
-                let schema = if with_schema {
-                    self.described(&listed).await
-                } else {
-                    Some(Schema::empty())
-                };
-                schema.map(|schema| (listed, schema))
-            })
-            .buffered(SCHEMAS_AT_ONCE);
-        while let Some(found) = described.next().await {
-            if let Some((
-                Listed {
-                    schema,
-                    table,
-                    table_type,
-                },
-                columns,
-            )) = found
-            {
-                builder
-                    .append(CATALOG, schema, table, table_type, &columns)
-                    .map_err(wire::flight_error)?;
-            }
+        let described = if with_schema {
+            let engine = self.engine.clone();
+            self.plan_only(LISTING, all_described(engine, listed))
+                .await?
+        } else {
+            let listed = listed.into_iter();
+            listed.map(|listed| (listed, Schema::empty())).collect()
+        };
+        for (listed, columns) in described {
+            let Listed {
+                schema,
+                table,
+                table_type,
+            } = listed;
+            builder
+                .append(CATALOG, schema, table, table_type, &columns)
+                .map_err(wire::flight_error)?;
         }
         builder.build().map_err(wire::flight_error)
     }
@@ -160,26 +159,61 @@ impl Service {
         Ok(listed)
     }
 
-    async fn described(&self, listed: &Listed) -> Option<Schema> {
-        let Listed { schema, table, .. } = listed;
-        let sql = format!("select * from {}.{}", quoted(schema), quoted(table));
-        match self.engine.prepare(&sql).await {
-            Ok(prepared) => Some(columns::described(&prepared.schema, schema, table)),
-            Err(error) => {
-                tracing::warn!(schema, table, %error, "left out of the list of tables");
-                None
-            }
-        }
-    }
-
     /// Runs a query of ours and collects it in plain types.
     async fn rows(&self, sql: &str) -> Result<Vec<RecordBatch>> {
-        let Outcome::Rows(rows) = self.engine.run(sql, &[]).await? else {
-            return Err(Error::Internal(format!("'{sql}' gave no rows")));
+        let (engine, text) = (self.engine.clone(), sql.to_string());
+        let rows = async move {
+            let Outcome::Rows(rows) = engine.run(&text, &[]).await? else {
+                return Err(Error::Internal(format!("'{text}' gave no rows")));
+            };
+            let schema: SchemaRef = wire::result_schema(&rows.schema());
+            Ok(wire::conforming(rows, &schema).try_collect().await?)
         };
-        let schema: SchemaRef = wire::result_schema(&rows.schema());
-        Ok(wire::conforming(rows, &schema).try_collect().await?)
+        self.plan_only(sql, rows).await
     }
+}
+
+/// The tables with their columns, as one statement sees them; without those that cannot be read.
+async fn all_described(engine: Engine, listed: Vec<Listed>) -> Result<Vec<(Listed, Schema)>> {
+    let state = engine.session_state()?;
+    let catalog = state.catalog_list().catalog(CATALOG);
+    let catalog = catalog.ok_or_else(|| Error::Internal("there is no catalogue".into()))?;
+    let described = stream::iter(listed).map(|listed| {
+        let (engine, provider) = (&engine, catalog.schema(&listed.schema));
+        async move {
+            match described(engine, provider, &listed).await {
+                Ok(schema) => Some((listed, schema)),
+                Err(error) => {
+                    let Listed { schema, table, .. } = &listed;
+                    tracing::warn!(schema, table, %error, "left out of the list of tables");
+                    None
+                }
+            }
+        }
+    });
+    let described = described.buffered(SCHEMAS_AT_ONCE);
+    Ok(described.filter_map(future::ready).collect().await)
+}
+
+/// A table's columns as they are kept; those of a view are known when it is planned.
+async fn described(
+    engine: &Engine,
+    provider: Option<Arc<dyn SchemaProvider>>,
+    Listed {
+        schema,
+        table,
+        table_type,
+    }: &Listed,
+) -> Result<Schema> {
+    if *table_type != "VIEW"
+        && let Some(provider) = provider
+        && let Some(found) = provider.table(table).await?
+    {
+        return Ok(columns::described(&found.schema(), schema, table));
+    }
+    let sql = format!("select * from {}.{}", quoted(schema), quoted(table));
+    let prepared = engine.prepare(&sql).await?;
+    Ok(columns::described(&prepared.schema, schema, table))
 }
 
 /// Which names match a pattern of `%` and `_`, a backslash before one meaning the character itself.

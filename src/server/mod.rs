@@ -8,10 +8,12 @@ pub(crate) mod columns;
 mod auth;
 mod cancel;
 mod clock;
+mod connection;
 mod front;
 mod handles;
 mod health;
 mod ingest;
+mod keep_alive;
 mod keys;
 pub(crate) mod limits;
 mod messages;
@@ -111,8 +113,9 @@ pub async fn serve_with(
 ) -> Result<()> {
     let address = listener.local_addr().map_err(Error::io("listener"))?;
     let security = &settings.security;
-    security.check_exposure(address, &*engine.access().current()?)?;
-    let gate = Gate::new(security, address.ip().is_loopback())?;
+    let access = engine.access().current()?;
+    security.check_exposure(address, &access)?;
+    let gate = Gate::new(security, address, &access)?;
     let (health, _following) = health::service(engine.queries()).await;
     let largest = message_bytes(engine.limits());
     let entrance = service::entrance(engine.clone(), gate)?;
@@ -120,6 +123,10 @@ pub async fn serve_with(
         let entrance = Arc::clone(&entrance);
         metrics::serve(listener, engine, Arc::new(move || entrance.kept()))
     });
+    let incoming = connection::incoming(
+        TcpIncoming::from(listener).with_nodelay(Some(true)),
+        Arc::downgrade(&entrance),
+    );
     let flight = FlightServiceServer::new(Front(entrance)).max_decoding_message_size(largest);
     let server = match &security.tls {
         Some(tls) => tls.secure(Server::builder())?,
@@ -132,10 +139,7 @@ pub async fn serve_with(
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .add_service(health)
         .add_service(flight)
-        .serve_with_incoming_shutdown(
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
-            shutdown,
-        )
+        .serve_with_incoming_shutdown(incoming, shutdown)
         .await
         .map_err(|error| Error::io(address.to_string())(io::Error::other(error)))
 }

@@ -61,7 +61,8 @@ pub(crate) fn miscounted(expected: usize, bound: usize) -> Error {
 pub(crate) fn without_command(error: &DoPutError) -> Error {
     Error::Input(match error {
         DoPutError::MissingCommand => {
-            "DoPut: no command and no data came; a bulk load needs at least one batch, empty or not".into()
+            "DoPut: no command and no data came; a bulk load needs at least one batch, empty or not"
+                .into()
         }
         DoPutError::MissingFlightDescriptor => {
             "DoPut: the first message has no descriptor; it has to hold the command".to_string()

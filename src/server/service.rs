@@ -25,7 +25,7 @@ use tonic::{Extensions, Response, Streaming, metadata::MetadataMap};
 use uuid::Uuid;
 
 use super::{
-    auth::Gate,
+    auth::{self, Gate, visits},
     clock::Clock,
     handles::{Capacity, Handles, Kind, Lifetime},
     limits, metrics,
@@ -197,6 +197,9 @@ pub(super) trait Entrance: Send + Sync {
     /// How much is kept for clients.
     fn kept(&self) -> metrics::Kept;
 
+    /// A connection has ended.
+    fn left(&self, client: SocketAddr);
+
     /// The token with which whoever shakes hands may come back.
     ///
     /// # Errors
@@ -219,10 +222,15 @@ pub(super) struct Credentials {
 impl Entrance for Arc<Shared> {
     fn enter<'a>(&'a self, request: &'a Credentials) -> Reply<'a, Arc<dyn Calls>> {
         async move {
-            let guest = self.gate.admit(self.engine.access(), request).await?;
+            let guest = self.gate.admit(self.engine.access(), request).await;
+            let guest = guest.inspect_err(|error| visits::refused(&self.engine, request, error))?;
             let caller = Arc::new(guest.caller);
-            let address = guest.connection;
+            let address = auth::peer(request);
             let entered = self.sessions.enter(&caller, guest.session, address)?;
+            if entered.is_new {
+                let session = entered.id.map(|id| id.to_string());
+                visits::came(&self.engine, &caller, address, session);
+            }
             let service = Service {
                 engine: self.engine.on_behalf_of(caller, entered.session),
                 shared: Self::clone(self),
@@ -244,13 +252,25 @@ impl Entrance for Arc<Shared> {
         }
     }
 
+    fn left(&self, client: SocketAddr) {
+        self.sessions.left(client);
+    }
+
     fn shake_hands<'a>(
         &'a self,
         request: &'a Credentials,
         messages: &'a mut Streaming<HandshakeRequest>,
     ) -> Reply<'a, String> {
-        let welcome = self.gate.welcome(self.engine.access(), request, messages);
-        welcome.boxed()
+        async move {
+            let welcome = self.gate.welcome(self.engine.access(), request, messages);
+            let token = welcome.await;
+            match &token {
+                Ok(_) => visits::logged_in(&self.engine, request),
+                Err(error) => visits::refused(&self.engine, request, error),
+            }
+            token
+        }
+        .boxed()
     }
 }
 

@@ -2,9 +2,12 @@
 //! connection of its next call. And transactions, answered honestly: every statement commits by itself.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -61,6 +64,8 @@ struct Kept {
     id: Uuid,
     session: Arc<Session>,
     cookie: String,
+    /// Whether the client came back with it: then the session outlives the connection.
+    is_carried: AtomicBool,
     used_at: Mutex<SystemTime>,
 }
 
@@ -70,6 +75,8 @@ pub(crate) struct Entered {
     pub(crate) session: Arc<Session>,
     /// What it is called in lists.
     pub(crate) id: Option<Uuid>,
+    /// Whether this is its first call.
+    pub(crate) is_new: bool,
     /// To be sent to a client that has nothing better to name its session by than its connection.
     pub(crate) cookie: Option<String>,
 }
@@ -100,9 +107,13 @@ impl Sessions {
         let now = self.clock.now();
         let mut kept = self.lock();
         if let Some(found) = self.find(&mut kept, &place, now) {
+            if is_known_by_cookie {
+                found.is_carried.store(true, Ordering::Relaxed);
+            }
             return Ok(Entered {
                 session: Arc::clone(&found.session),
                 id: Some(found.id),
+                is_new: false,
                 cookie: (!is_named).then(|| found.cookie.clone()),
             });
         }
@@ -111,6 +122,7 @@ impl Sessions {
                 return Ok(Entered {
                     session: Arc::default(),
                     id: None,
+                    is_new: false,
                     cookie: None,
                 });
             };
@@ -122,11 +134,13 @@ impl Sessions {
             id: Uuid::now_v7(),
             session: Arc::default(),
             cookie: Uuid::new_v4().to_string(),
+            is_carried: AtomicBool::new(false),
             used_at: Mutex::new(now),
         });
         let entered = Entered {
             session: Arc::clone(&new.session),
             id: Some(new.id),
+            is_new: true,
             cookie: (!is_named).then(|| new.cookie.clone()),
         };
         if !is_named {
@@ -142,6 +156,22 @@ impl Sessions {
         session.close();
         let mut kept = self.lock();
         kept.retain(|_, kept| !Arc::ptr_eq(&kept.session, session));
+    }
+
+    /// A connection has ended, and with it the sessions that nothing else names.
+    pub(crate) fn left(&self, client: SocketAddr) {
+        let mut kept = self.lock();
+        let is_its = |key: &SessionKey| *key == SessionKey::Connection(client);
+        let gone: Vec<Arc<Kept>> = kept
+            .iter()
+            .filter(|((_, key), kept)| is_its(key) && !kept.is_carried.load(Ordering::Relaxed))
+            .map(|(_, kept)| Arc::clone(kept))
+            .collect();
+        kept.retain(|(_, key), kept| {
+            !is_its(key) && !gone.iter().any(|gone| Arc::ptr_eq(gone, kept))
+        });
+        drop(kept);
+        gone.iter().for_each(|gone| gone.session.close());
     }
 
     /// Ends those that nobody used for too long.
@@ -224,13 +254,13 @@ impl Kept {
     }
 }
 
-/// How many sessions there are, of one principal or of all; a cookie is another key of the same.
+/// How many sessions there are, of one principal or of all; several keys may lead to one.
 fn count(kept: &Table, owner: Option<&Principal>) -> usize {
-    let keys = kept.keys();
-    keys.filter(|(principal, key)| {
-        !matches!(key, SessionKey::Cookie(_)) && owner.is_none_or(|owner| owner == principal)
-    })
-    .count()
+    let own = kept
+        .iter()
+        .filter(|((principal, _), _)| owner.is_none_or(|owner| owner == principal));
+    let sessions: HashSet<Uuid> = own.map(|(_, kept)| kept.id).collect();
+    sessions.len()
 }
 
 /// Forgets the session unused for longest of those with which nothing is lost. Returns whether there was one.
@@ -268,7 +298,6 @@ impl Service {
         let name = name.ok_or(INVALID_NAME)?;
         let setting = match &value.value {
             None => Setting::Reset(name),
-            Some(OptionValue::String(text)) if text.is_empty() => Setting::Reset(name),
             Some(OptionValue::String(text)) => Setting::Change {
                 name,
                 value: text.clone(),
@@ -397,6 +426,25 @@ mod tests {
         enter(&sessions, "ann", invented.clone(), "silver");
         let offered = sessions.enter(&user("ann"), invented, Some(address(3)));
         assert!(offered.unwrap().cookie.is_some());
+    }
+
+    #[test]
+    fn a_session_ends_with_its_connection_unless_it_has_another_name() {
+        let (sessions, _) = sessions(8, 8);
+        let one = enter(&sessions, "ann", connection(1), "silver").session;
+        let two = enter(&sessions, "ann", connection(2), "silver");
+        let cookie = SessionKey::Cookie(two.cookie.unwrap());
+        assert_eq!(schema(&sessions, "ann", cookie.clone()), "silver");
+        let token = SessionKey::Token(Uuid::new_v4());
+        enter(&sessions, "ann", token.clone(), "bronze");
+        sessions.left(address(1));
+        sessions.left(address(2));
+        assert!(one.is_plain());
+        assert_eq!(schema(&sessions, "ann", cookie), "silver");
+        assert_eq!(schema(&sessions, "ann", token), "bronze");
+        for port in [1, 2] {
+            assert_eq!(schema(&sessions, "ann", connection(port)), "gold");
+        }
     }
 
     #[test]

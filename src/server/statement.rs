@@ -27,7 +27,10 @@ use futures::{
 use prost::Message;
 use tonic::Response;
 
-use super::{cancel, handles::Issued, limits, service::Service, session, substrait, wire};
+use super::{
+    cancel, handles::Issued, keep_alive::kept_alive, limits, service::Service, session, substrait,
+    wire,
+};
 use crate::{
     engine::Engine,
     error::{Error, Result},
@@ -245,7 +248,7 @@ impl Service {
                 self.run(&answer, rows).await?
             }
         };
-        Ok(Response::new(wire::encode(answer.noted(rows))))
+        Ok(Response::new(wire::encode(kept_alive(answer.noted(rows)))))
     }
 
     async fn run_plans(

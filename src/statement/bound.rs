@@ -19,9 +19,8 @@ use datafusion::{
     },
     execution::{FunctionRegistry, SessionState},
     logical_expr::{
-        ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl,
-        Signature, Volatility, expr::ScalarFunction, simplify::ExprSimplifyResult,
-        simplify::SimplifyContext,
+        ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature,
+        Volatility, expr::ScalarFunction, simplify::ExprSimplifyResult, simplify::SimplifyContext,
     },
     sql::sqlparser::ast::{self, Ident, ObjectName, Value},
 };

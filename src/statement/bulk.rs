@@ -44,10 +44,7 @@ pub(super) fn of_rows(
 }
 
 /// The rows written out one after the other.
-fn all_values(
-    statement: &DfStatement,
-    rows: &[Vec<ScalarValue>],
-) -> Result<(DfStatement, Bound)> {
+fn all_values(statement: &DfStatement, rows: &[Vec<ScalarValue>]) -> Result<(DfStatement, Bound)> {
     let mut all = statement.clone();
     let mut values = Vec::new();
     let mut is_called = false;
@@ -92,7 +89,10 @@ fn set_source(statement: &mut DfStatement, query: Box<ast::Query>) {
 /// A row of VALUES as a query of the bound rows; none where a parameter must be a value when the query is planned.
 fn as_query(row: &[ast::Expr]) -> Result<Option<Box<ast::Query>>> {
     let mut columns = row.to_vec();
-    if columns.iter_mut().any(|expr| VisitMut::visit(expr, &mut Columns).is_break()) {
+    if columns
+        .iter_mut()
+        .any(|expr| VisitMut::visit(expr, &mut Columns).is_break())
+    {
         return Ok(None);
     }
     // Two columns may be the same parameter.
@@ -169,9 +169,15 @@ mod tests {
 
     #[test]
     fn rows_are_read_like_a_table() {
-        let rows = [vec![1_i64.into(), "a".into()], vec![2_i64.into(), ScalarValue::Null]];
+        let rows = [
+            vec![1_i64.into(), "a".into()],
+            vec![2_i64.into(), ScalarValue::Null],
+        ];
         assert_eq!(
-            inserted("insert into t values ($1, $2, -$1, cast($2 as varchar), 'x')", &rows),
+            inserted(
+                "insert into t values ($1, $2, -$1, cast($2 as varchar), 'x')",
+                &rows
+            ),
             "INSERT INTO t SELECT \"$1\" AS \"column1\", \"$2\" AS \"column2\", -\"$1\" AS \"column3\", \
              CAST(\"$2\" AS VARCHAR) AS \"column4\", 'x' AS \"column5\" FROM bound_rows()"
         );
@@ -185,12 +191,19 @@ mod tests {
             "INSERT INTO t VALUES (\"$\"(1)), (round(\"$\"(1))), (\"$\"(2)), (round(\"$\"(2)))"
         );
         let mixed = [vec![1_i64.into()], vec!["a".into()]];
-        assert_eq!(inserted("insert into t values ($1)", &mixed), "INSERT INTO t VALUES (1), ('a')");
+        assert_eq!(
+            inserted("insert into t values ($1)", &mixed),
+            "INSERT INTO t VALUES (1), ('a')"
+        );
     }
 
     #[test]
     fn only_values_take_many_rows() {
         let statement = parse_one("insert into t select $1").unwrap();
-        assert!(of_rows(&statement, &[vec![1_i64.into()]]).unwrap().is_none());
+        assert!(
+            of_rows(&statement, &[vec![1_i64.into()]])
+                .unwrap()
+                .is_none()
+        );
     }
 }

@@ -34,7 +34,8 @@ impl ExplainChange {
     pub(super) fn new(statement: Statement, options: &ExplainStatementOptions) -> Result<Self> {
         if options.analyze {
             return Err(Error::Unsupported(
-                "EXPLAIN ANALYZE of a statement that writes would write; EXPLAIN shows its plan".into(),
+                "EXPLAIN ANALYZE of a statement that writes would write; EXPLAIN shows its plan"
+                    .into(),
             ));
         }
         if !matches!(options.format, None | Some(ExplainFormat::Indent)) {
@@ -95,7 +96,12 @@ impl Engine {
             WriteOp::MergeInto(merge) => {
                 let clauses = merge.clauses.iter();
                 let clauses: Vec<String> = clauses.map(clause).collect();
-                format!("MergeInto: table={}, on={}, {}", change.target.name, merge.on, clauses.join(", "))
+                format!(
+                    "MergeInto: table={}, on={}, {}",
+                    change.target.name,
+                    merge.on,
+                    clauses.join(", ")
+                )
             }
             operation => format!(
                 "{}: table={}",
@@ -121,7 +127,11 @@ impl Engine {
             columns => format!(", partitioned_by=[{}]", columns.join(", ")),
         };
         let replace = if create.replace { ", or_replace" } else { "" };
-        Ok((format!("CreateTable: table={name}{replace}{partitions}"), rows, scope))
+        Ok((
+            format!("CreateTable: table={name}{replace}{partitions}"),
+            rows,
+            scope,
+        ))
     }
 }
 
@@ -156,11 +166,16 @@ async fn plans(
     let physical = planner.create_physical_plan(&logical, state).await?;
     Ok((
         logical.display_indent().to_string(),
-        displayable(physical.as_ref()).indent(is_verbose).to_string(),
+        displayable(physical.as_ref())
+            .indent(is_verbose)
+            .to_string(),
     ))
 }
 
 fn indented(plan: &str) -> String {
     let lines = plan.trim_end().lines();
-    lines.map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+    lines
+        .map(|line| format!("  {line}"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }

@@ -8,10 +8,12 @@ mod cancel;
 mod bulk;
 mod changes;
 mod checks;
+mod column_names;
 mod ddl;
 mod depth;
 mod explain;
 mod folders;
+pub(crate) mod joins;
 mod model_ddl;
 mod model_statements;
 mod parameter_types;
@@ -34,9 +36,9 @@ use std::{sync::Arc, time::Duration};
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::{
     common::ScalarValue,
-    execution::{SendableRecordBatchStream, SessionState, TaskContext},
+    execution::{SendableRecordBatchStream, SessionState},
     logical_expr::LogicalPlan,
-    physical_plan::{ExecutionPlan, execute_stream},
+    physical_plan::ExecutionPlan,
     prelude::SQLOptions,
     sql::parser::Statement as DfStatement,
 };
@@ -52,7 +54,7 @@ pub(crate) use settings::{Name as SettingName, Setting};
 pub use tokens::{Typed, split, typed};
 
 use crate::{
-    engine::{Engine, Scope, memory},
+    engine::{Engine, Scope},
     error::{Error, Result},
     lake::{CommitNote, Disposition, TableName, Target, is_temporary},
 };
@@ -302,6 +304,10 @@ impl Engine {
                     attempt += 1;
                     tokio::time::sleep(CONFLICT_PAUSE * attempt).await;
                 }
+                Err(error) if joins::is_short_of_memory(&error) && !self.sorts_joins() => {
+                    let sorting = self.with_sorted_joins();
+                    return sorting.carry_out_once(statement, text).boxed().await;
+                }
                 outcome => return outcome,
             }
         }
@@ -379,11 +385,7 @@ async fn run_query(
     plan: &LogicalPlan,
     state: &SessionState,
 ) -> Result<(SendableRecordBatchStream, Arc<dyn ExecutionPlan>)> {
-    let planner = state.query_planner();
-    let physical = planner.create_physical_plan(plan, state).await?;
-    let memory = memory::for_one_statement(state.runtime_env());
-    let task = TaskContext::from(state).with_runtime(memory);
-    let rows = execute_stream(Arc::clone(&physical), Arc::new(task))?;
+    let (rows, physical) = joins::run(plan, state).await?;
     Ok((folders::hidden(rows, plan, state), physical))
 }
 

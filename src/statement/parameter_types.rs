@@ -8,10 +8,7 @@ use std::collections::BTreeMap;
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use datafusion::{
     common::tree_node::{TreeNode, TreeNodeRecursion},
-    logical_expr::{
-        Cast, Expr, LogicalPlan, TryCast,
-        expr::Placeholder,
-    },
+    logical_expr::{Cast, Expr, LogicalPlan, TryCast, expr::Placeholder},
 };
 
 use crate::error::Result;

@@ -20,6 +20,7 @@ use datafusion::{
 
 use super::{
     bound::{self, Bound},
+    column_names,
     tokens::VERSION_PLACE,
 };
 use crate::{
@@ -47,7 +48,7 @@ pub(super) fn settle(statement: &mut DfStatement) -> Result<usize> {
     }
     if count > 0 {
         each(statement, &mut |statement| {
-            let _ = statement.visit(&mut ColumnNames);
+            column_names::settle(statement);
             Ok(())
         })?;
     }
@@ -332,62 +333,6 @@ fn number_of(mark: &str) -> Result<Option<usize>> {
     }
 }
 
-/// Calls the columns that are computed from parameters as they are written, each by a name of its own.
-struct ColumnNames;
-
-impl VisitorMut for ColumnNames {
-    type Break = ();
-
-    fn pre_visit_select(&mut self, select: &mut ast::Select) -> ControlFlow<()> {
-        let mut taken = BTreeSet::new();
-        for item in &select.projection {
-            match item {
-                SelectItem::ExprWithAlias { alias, .. } => taken.insert(alias.value.clone()),
-                SelectItem::UnnamedExpr(expr) => taken.insert(expr.to_string()),
-                _ => false,
-            };
-        }
-        let mut named = BTreeSet::new();
-        for item in &mut select.projection {
-            let SelectItem::UnnamedExpr(expr) = item else {
-                continue;
-            };
-            if Visit::visit(expr, &mut HasParameter).is_continue() {
-                continue;
-            }
-            let name = free_name(&expr.to_string(), &taken, &named);
-            let alias = Ident::with_quote('"', &name);
-            named.insert(name);
-            let expr = std::mem::replace(expr, ast::Expr::value(Value::Null));
-            *item = SelectItem::ExprWithAlias { expr, alias };
-        }
-        ControlFlow::Continue(())
-    }
-}
-
-/// The name as it is written or, the second time, with a number behind.
-fn free_name(written: &str, taken: &BTreeSet<String>, named: &BTreeSet<String>) -> String {
-    if !named.contains(written) {
-        return written.to_string();
-    }
-    let numbered = (1..).map(|number| format!("{written}:{number}"));
-    let mut free = numbered.filter(|name| !taken.contains(name) && !named.contains(name));
-    free.next().unwrap_or_default()
-}
-
-struct HasParameter;
-
-impl Visitor for HasParameter {
-    type Break = ();
-
-    fn pre_visit_value(&mut self, value: &ast::ValueWithSpan) -> ControlFlow<()> {
-        match value.value {
-            Value::Placeholder(_) => ControlFlow::Break(()),
-            _ => ControlFlow::Continue(()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -404,7 +349,12 @@ mod tests {
     fn values_go_everywhere_an_expression_may_stand() {
         let sql = bound(
             "select * from recommend($1, k => $4) where a = $2 limit $3",
-            &["it's".into(), 0.5.into(), 3_i64.into(), ScalarValue::Int64(None)],
+            &[
+                "it's".into(),
+                0.5.into(),
+                3_i64.into(),
+                ScalarValue::Int64(None),
+            ],
         );
         assert_eq!(
             sql.unwrap(),
@@ -443,7 +393,10 @@ mod tests {
         let version = bound(sql, &[ScalarValue::Int32(Some(3))]).unwrap();
         assert_eq!(version, "SELECT * FROM silver.\"t@v3\" AS t");
         let error = bound(sql, &["x".into()]).unwrap_err().to_string();
-        assert!(error.starts_with("VERSION AS OF $1: expected the number"), "{error}");
+        assert!(
+            error.starts_with("VERSION AS OF $1: expected the number"),
+            "{error}"
+        );
         let mut newest = parse_one(sql).unwrap();
         bind_nulls(&mut newest, Nulls::Arguments).unwrap();
         assert_eq!(newest.to_string(), "SELECT * FROM silver.\"t\" AS t");
@@ -452,7 +405,10 @@ mod tests {
     #[test]
     fn parameters_are_numbered_without_a_gap() {
         for (sql, message) in [
-            ("select $1, $3", "the statement has $1, $3 but no $2: number parameters without a gap"),
+            (
+                "select $1, $3",
+                "the statement has $1, $3 but no $2: number parameters without a gap",
+            ),
             ("select $0", "parameter '$0': expected ? or $1, $2, …"),
             ("select $name", "parameter '$name': expected ? or $1, $2, …"),
             ("select $1, $2", "parameter $2 has no value: 1 was bound"),

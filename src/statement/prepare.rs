@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::{
-    common::ScalarValue,
+    common::{DataFusionError, ScalarValue},
     logical_expr::LogicalPlan,
     sql::{parser::Statement as DfStatement, sqlparser::ast},
 };
@@ -51,10 +51,7 @@ impl Engine {
             _ => Arc::new(Schema::empty()),
         };
         Ok(Prepared {
-            is_query: matches!(
-                statement,
-                Statement::Query(_) | Statement::ExplainChange(_)
-            ),
+            is_query: matches!(statement, Statement::Query(_) | Statement::ExplainChange(_)),
             parameters: Arc::new(parameters),
             schema,
         })
@@ -166,29 +163,29 @@ async fn plan_without_values(
     tree: &DfStatement,
     count: usize,
 ) -> Result<Option<LogicalPlan>> {
-    let with_nulls = |nulls| {
-        let mut tree = tree.clone();
-        parameters::bind_nulls(&mut tree, nulls)?;
-        Ok::<_, Error>(tree)
-    };
-    let arguments = with_nulls(Nulls::Arguments)?;
-    let has_arguments = arguments != *tree;
-    let first = match scope.state.statement_to_plan(arguments).await {
-        Ok(plan) => match analyzed(scope, plan) {
-            Ok(plan) => return Ok(Some(plan)),
-            Err(error) => error,
-        },
-        Err(error) => error.into(),
-    };
-    if count == 0 {
-        return Err(first);
-    }
-    let all = scope.state.statement_to_plan(with_nulls(Nulls::All)?).await;
-    match all.map_err(Error::from).and_then(|plan| analyzed(scope, plan)) {
+    match plan_with(scope, tree, Nulls::Arguments).await {
         Ok(plan) => Ok(Some(plan)),
-        // What is wrong with and without NULL is wrong with the statement.
-        Err(error) if !has_arguments && error.to_string() == first.to_string() => Err(error),
-        Err(_) => Ok(None),
+        Err(error) if count == 0 || !may_pass(&error) => Err(error),
+        Err(_) => Ok(plan_with(scope, tree, Nulls::All).await.ok()),
+    }
+}
+
+async fn plan_with(scope: &Scope, tree: &DfStatement, nulls: Nulls) -> Result<LogicalPlan> {
+    let mut tree = tree.clone();
+    parameters::bind_nulls(&mut tree, nulls)?;
+    let plan = scope.state.statement_to_plan(tree).await?;
+    analyzed(scope, plan)
+}
+
+/// Whether a statement that fails without values may work with some: not if a name is wrong, or something is not allowed.
+fn may_pass(error: &Error) -> bool {
+    let Error::DataFusion(error) = error else {
+        return false;
+    };
+    match error.find_root() {
+        DataFusionError::SchemaError(..) | DataFusionError::External(_) => false,
+        DataFusionError::Plan(message) => !message.ends_with("not found"),
+        _ => true,
     }
 }
 

@@ -1,9 +1,16 @@
-//! Several writers at once: statements of one engine, and two engines over one lake as two processes have them.
+//! Several writers at once: statements of one engine, and two engines over one lake as two processes have them. And many
+//! readers of one server.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
 use arrow::{array::AsArray, datatypes::Int64Type};
-use futures::future::{join, join_all, try_join_all};
+use futures::{
+    TryStreamExt,
+    future::{join, join_all, try_join_all},
+};
 use moodlake::{
     client::Client,
     engine::{Engine, FileAccess, Outcome, Settings},
@@ -11,6 +18,8 @@ use moodlake::{
     sources::import::{Options, UserNames, import},
 };
 use tempfile::TempDir;
+
+use super::harness::start;
 
 const ROUNDS: i64 = 8;
 
@@ -193,4 +202,48 @@ fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/fixtures")
         .join(name)
+}
+
+/// Clients with small queries, each on a connection of its own.
+const CLIENTS: i64 = 64;
+const QUERIES: i64 = 12;
+
+/// What one client asks in turn, and what it must hear: its own number, each time.
+async fn asks(url: &str, client: i64) -> Vec<Duration> {
+    let remote = Client::connect(url).await.unwrap();
+    let mut taken = Vec::new();
+    for query in 0..QUERIES {
+        let asked = client * 1000 + query;
+        let sql = format!("select n + {asked} from gold.small where n = 1");
+        let start = Instant::now();
+        let (_, batches) = remote.query(&sql).await.unwrap();
+        taken.push(start.elapsed());
+        let answer = batches[0].column(0).as_primitive::<Int64Type>().value(0);
+        assert_eq!(answer, asked + 1);
+    }
+    taken
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_heavy_query_does_not_starve_small_ones() {
+    let running = start().await;
+    run(&running.engine, "create table gold.small as select 1 as n").await;
+    let heavy = Client::connect(&running.url).await.unwrap();
+    let endless = "select sum(a.value * b.value % 7) from generate_series(1, 10000000) a \
+                   cross join generate_series(1, 10000000) b";
+    let works = async {
+        match heavy.run(endless).await.unwrap() {
+            Outcome::Rows(rows) => drop(rows.try_collect::<Vec<_>>().await),
+            Outcome::Changed(_) | Outcome::Done => {}
+        }
+    };
+    let clients = join_all((0..CLIENTS).map(|client| asks(&running.url, client)));
+    let mut taken = tokio::select! {
+        () = works => panic!("the heavy query ended"),
+        taken = clients => taken.concat(),
+    };
+    taken.sort_unstable();
+    let at = |share: usize| taken[(taken.len() - 1) * share / 100];
+    let (median, slow) = (at(50), at(99));
+    assert!(slow < median * 10, "p50 {median:?}, p99 {slow:?}");
 }

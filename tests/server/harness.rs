@@ -12,6 +12,7 @@ use datafusion::common::runtime::SpawnedTask;
 use futures::{TryStreamExt, future};
 use moodlake::{
     engine::{Engine, FileAccess, Settings},
+    limits::Limits,
     server,
 };
 use tempfile::TempDir;
@@ -29,12 +30,17 @@ pub(super) struct Running {
 }
 
 pub(super) async fn start() -> Running {
+    start_within(Limits::default()).await
+}
+
+/// A server whose statements keep to these limits.
+pub(super) async fn start_within(limits: Limits) -> Running {
     let lake = tempfile::tempdir().unwrap();
     let settings = Settings {
         dir: lake.path().to_path_buf(),
         files: FileAccess::Anywhere,
     };
-    let engine = Engine::open(settings).await.unwrap();
+    let engine = Engine::open_within(settings, limits).await.unwrap();
     let listener = server::bind("127.0.0.1:0").await.unwrap();
     let url = format!("grpc://{}", listener.local_addr().unwrap());
     let serving = SpawnedTask::spawn(server::serve(listener, engine.clone(), future::pending()));

@@ -155,3 +155,72 @@ async fn a_schema_can_be_had_without_running() {
             .is_err()
     );
 }
+
+#[tokio::test]
+async fn patterns_can_name_a_character_that_is_a_wildcard() {
+    let running = start().await;
+    let mut flight = running.flight.clone();
+    for name in ["top_tracks", "topXtracks", "\"odd%name\""] {
+        update(
+            &mut flight,
+            &format!("create table silver.{name} (n bigint)"),
+        )
+        .await;
+    }
+    for (pattern, expected) in [
+        ("top\\_tracks", ["top_tracks"].as_slice()),
+        ("top_tracks", &["topXtracks", "top_tracks"]),
+        ("odd\\%name", &["odd%name"]),
+        ("%", &["odd%name", "topXtracks", "top_tracks"]),
+    ] {
+        for include_schema in [false, true] {
+            let command = CommandGetTables {
+                catalog: Some("moodlake".into()),
+                db_schema_filter_pattern: Some("silve_".into()),
+                table_name_filter_pattern: Some(pattern.into()),
+                include_schema,
+                ..CommandGetTables::default()
+            };
+            let info = flight.get_tables(command).await.unwrap();
+            let mut names = strings(&fetch(&mut flight, &info).await, 2);
+            names.retain(|name| name != "responses");
+            names.sort();
+            assert_eq!(names, expected, "{pattern}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_table_that_cannot_be_read_does_not_hide_the_others() {
+    let running = start().await;
+    let mut flight = running.flight.clone();
+    update(&mut flight, "create table gold.base (n bigint)").await;
+    update(
+        &mut flight,
+        "create view gold.broken as select * from gold.base",
+    )
+    .await;
+    update(&mut flight, "create table gold.kept (n bigint, f double)").await;
+    update(
+        &mut flight,
+        "create view gold.sums as select sum(n + 1.5) as total from gold.kept",
+    )
+    .await;
+    update(&mut flight, "drop table gold.base").await;
+    let command = CommandGetTables {
+        db_schema_filter_pattern: Some("gold".into()),
+        include_schema: true,
+        ..CommandGetTables::default()
+    };
+    let info = flight.get_tables(command).await.unwrap();
+    let batches = fetch(&mut flight, &info).await;
+    assert_eq!(strings(&batches, 2), ["kept", "sums"]);
+    let bytes = batches[0].column(4).as_binary::<i32>().value(1).to_vec();
+    let announced = Schema::try_from(IpcMessage(bytes.into())).unwrap();
+    let info = flight
+        .execute("select * from gold.sums".into(), None)
+        .await
+        .unwrap();
+    let sent = Schema::try_from(info).unwrap();
+    assert_eq!(announced.field(0).data_type(), sent.field(0).data_type());
+}

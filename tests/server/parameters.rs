@@ -6,11 +6,11 @@ use arrow::{
     array::{
         Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Decimal256Array,
         DictionaryArray, DurationSecondArray, FixedSizeBinaryArray, FixedSizeListArray,
-        Float32Array, Int8Array, Int64Array, IntervalMonthDayNanoArray, LargeStringArray,
-        ListArray, MapBuilder, RecordBatch, StringArray, StringBuilder, StringViewArray,
-        StructArray, Time32MillisecondArray, Time64NanosecondArray, TimestampMicrosecondArray,
-        TimestampMillisecondArray, TimestampNanosecondArray, TimestampSecondArray, UInt64Array,
-        Int64Builder, new_null_array,
+        Float32Array, Int8Array, Int64Array, Int64Builder, IntervalMonthDayNanoArray,
+        LargeStringArray, ListArray, MapBuilder, RecordBatch, StringArray, StringBuilder,
+        StringViewArray, StructArray, Time32MillisecondArray, Time64NanosecondArray,
+        TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray,
+        TimestampSecondArray, UInt64Array, new_null_array,
     },
     buffer::OffsetBuffer,
     datatypes::{DataType, Field, Int32Type, IntervalMonthDayNano, TimeUnit, i256},
@@ -25,7 +25,11 @@ use super::{
 async fn told(flight: &mut Flight, sql: &str) -> Vec<DataType> {
     let statement = flight.prepare(sql.into(), None).await.unwrap();
     let schema = statement.parameter_schema().unwrap();
-    schema.fields().iter().map(|field| field.data_type().clone()).collect()
+    schema
+        .fields()
+        .iter()
+        .map(|field| field.data_type().clone())
+        .collect()
 }
 
 #[tokio::test]
@@ -38,32 +42,86 @@ async fn parameters_tell_their_types() {
          price decimal(10, 2), score double, tags varchar[])",
     )
     .await;
-    let instant = |zone: Option<&str>| DataType::Timestamp(TimeUnit::Millisecond, zone.map(Into::into));
+    let instant =
+        |zone: Option<&str>| DataType::Timestamp(TimeUnit::Millisecond, zone.map(Into::into));
     let (long, int, text) = (DataType::Int64, DataType::Int32, DataType::Utf8);
     let (double, truth) = (DataType::Float64, DataType::Boolean);
     let time = DataType::Time32(TimeUnit::Millisecond);
     for (sql, expected) in [
-        ("select cast(? as bigint), ?::date, try_cast(? as double)", vec![long.clone(), DataType::Date32, double.clone()]),
-        ("select 1 limit ? offset ?", vec![long.clone(), long.clone()]),
-        ("select title from gold.plays where id > ? and title <> ?", vec![int.clone(), text.clone()]),
-        ("select 1 from gold.plays where at >= ? and seen < ?", vec![instant(None), instant(Some("UTC"))]),
-        ("select cast(? as time), cast(? as timestamp)", vec![time, instant(None)]),
-        ("select 1 from gold.plays where day between ? and ? or title like ?", vec![DataType::Date32, DataType::Date32, text.clone()]),
-        ("select 1 from gold.plays where id in (?, ?)", vec![int.clone(), int.clone()]),
-        ("select id + ?, ? * score from gold.plays", vec![int.clone(), double.clone()]),
-        ("select upper(?), sqrt(?), substr(title, ?) from gold.plays", vec![text.clone(), double.clone(), long.clone()]),
-        ("select coalesce(score, ?), case when ? then score else ? end from gold.plays", vec![double.clone(), truth.clone(), double.clone()]),
+        (
+            "select cast(? as bigint), ?::date, try_cast(? as double)",
+            vec![long.clone(), DataType::Date32, double.clone()],
+        ),
+        (
+            "select 1 limit ? offset ?",
+            vec![long.clone(), long.clone()],
+        ),
+        (
+            "select title from gold.plays where id > ? and title <> ?",
+            vec![int.clone(), text.clone()],
+        ),
+        (
+            "select 1 from gold.plays where at >= ? and seen < ?",
+            vec![instant(None), instant(Some("UTC"))],
+        ),
+        (
+            "select cast(? as time), cast(? as timestamp)",
+            vec![time, instant(None)],
+        ),
+        (
+            "select 1 from gold.plays where day between ? and ? or title like ?",
+            vec![DataType::Date32, DataType::Date32, text.clone()],
+        ),
+        (
+            "select 1 from gold.plays where id in (?, ?)",
+            vec![int.clone(), int.clone()],
+        ),
+        (
+            "select id + ?, ? * score from gold.plays",
+            vec![int.clone(), double.clone()],
+        ),
+        (
+            "select upper(?), sqrt(?), substr(title, ?) from gold.plays",
+            vec![text.clone(), double.clone(), long.clone()],
+        ),
+        (
+            "select coalesce(score, ?), case when ? then score else ? end from gold.plays",
+            vec![double.clone(), truth.clone(), double.clone()],
+        ),
         ("select 1 where ?", vec![truth]),
-        ("insert into gold.plays (id, at, price) values (?, ?, ?)", vec![int.clone(), instant(None), DataType::Decimal128(10, 2)]),
-        ("insert into gold.plays (id, score) select ?, ? where ? > 1", vec![int.clone(), double.clone(), long.clone()]),
-        ("delete from gold.plays where id = ? and score < ?", vec![int.clone(), double.clone()]),
-        ("merge into gold.plays as t using (select 1 as id) as s on t.id = s.id and t.id > ? when matched and t.score = ? then delete",
-            vec![int.clone(), double.clone()]),
-        ("create table gold.copy as select * from gold.plays where id = ?", vec![int.clone()]),
-        ("explain delete from gold.plays where id = ?", vec![int.clone()]),
-        ("select value from generate_series(1, ?) where value > ?", vec![text.clone(), long.clone()]),
+        (
+            "insert into gold.plays (id, at, price) values (?, ?, ?)",
+            vec![int.clone(), instant(None), DataType::Decimal128(10, 2)],
+        ),
+        (
+            "insert into gold.plays (id, score) select ?, ? where ? > 1",
+            vec![int.clone(), double.clone(), long.clone()],
+        ),
+        (
+            "delete from gold.plays where id = ? and score < ?",
+            vec![int.clone(), double.clone()],
+        ),
+        (
+            "merge into gold.plays as t using (select 1 as id) as s on t.id = s.id and t.id > ? when matched and t.score = ? then delete",
+            vec![int.clone(), double.clone()],
+        ),
+        (
+            "create table gold.copy as select * from gold.plays where id = ?",
+            vec![int.clone()],
+        ),
+        (
+            "explain delete from gold.plays where id = ?",
+            vec![int.clone()],
+        ),
+        (
+            "select value from generate_series(1, ?) where value > ?",
+            vec![text.clone(), long.clone()],
+        ),
         ("select ?, $$?$$, '?'", vec![text]),
-        ("select $2, $1 from gold.plays where id = $2 and score = $1", vec![double, int]),
+        (
+            "select $2, $1 from gold.plays where id = $2 and score = $1",
+            vec![double, int],
+        ),
     ] {
         assert_eq!(told(&mut flight, sql).await, expected, "{sql}");
     }
@@ -93,8 +151,14 @@ fn values() -> Vec<(ArrayRef, DataType)> {
     let fixed = FixedSizeListArray::new(item(DataType::Int64), 2, Arc::new(pair), None);
     let inner: ArrayRef = Arc::new(list.clone());
     let structure = StructArray::from(vec![
-        (Arc::new(Field::new("mood", DataType::Utf8, true)), texts(&["calm"])),
-        (Arc::new(Field::new("scores", inner.data_type().clone(), true)), inner),
+        (
+            Arc::new(Field::new("mood", DataType::Utf8, true)),
+            texts(&["calm"]),
+        ),
+        (
+            Arc::new(Field::new("scores", inner.data_type().clone(), true)),
+            inner,
+        ),
     ]);
     let mut map = MapBuilder::new(None, StringBuilder::new(), Int64Builder::new());
     map.keys().append_value("plays");
@@ -109,8 +173,16 @@ fn values() -> Vec<(ArrayRef, DataType)> {
         texts(&["it's; $1 ?"]),
         Arc::new(BinaryArray::from(vec![&b"\x00\xff"[..]])),
         Arc::new(FixedSizeBinaryArray::try_from_iter([b"ab"].into_iter()).unwrap()),
-        Arc::new(Decimal128Array::from(vec![125]).with_precision_and_scale(5, 2).unwrap()),
-        Arc::new(Decimal256Array::from(vec![i256::from(-125)]).with_precision_and_scale(50, 2).unwrap()),
+        Arc::new(
+            Decimal128Array::from(vec![125])
+                .with_precision_and_scale(5, 2)
+                .unwrap(),
+        ),
+        Arc::new(
+            Decimal256Array::from(vec![i256::from(-125)])
+                .with_precision_and_scale(50, 2)
+                .unwrap(),
+        ),
         Arc::new(Date32Array::from(vec![20_000])),
         Arc::new(Time32MillisecondArray::from(vec![27_000_001])),
         Arc::new(Time64NanosecondArray::from(vec![27_000_000_000_001])),
@@ -119,7 +191,9 @@ fn values() -> Vec<(ArrayRef, DataType)> {
         Arc::new(TimestampMicrosecondArray::from(vec![1]).with_timezone("+02:00")),
         Arc::new(TimestampNanosecondArray::from(vec![1_234_567_891])),
         Arc::new(DurationSecondArray::from(vec![90])),
-        Arc::new(IntervalMonthDayNanoArray::from(vec![IntervalMonthDayNano::new(1, 2, 3)])),
+        Arc::new(IntervalMonthDayNanoArray::from(vec![
+            IntervalMonthDayNano::new(1, 2, 3),
+        ])),
         Arc::new(list),
         Arc::new(fixed),
         Arc::new(structure),
@@ -128,8 +202,14 @@ fn values() -> Vec<(ArrayRef, DataType)> {
     let changed: Vec<(ArrayRef, DataType)> = vec![
         // Numbers are as wide as those that are written out.
         (Arc::new(Int8Array::from(vec![-128])), DataType::Int64),
-        (Arc::new(LargeStringArray::from(vec!["calm"])), DataType::Utf8),
-        (Arc::new(StringViewArray::from(vec!["calm"])), DataType::Utf8),
+        (
+            Arc::new(LargeStringArray::from(vec!["calm"])),
+            DataType::Utf8,
+        ),
+        (
+            Arc::new(StringViewArray::from(vec!["calm"])),
+            DataType::Utf8,
+        ),
         (Arc::new(dictionary), DataType::Utf8),
     ];
     let same = same.into_iter().map(|value| {
@@ -145,7 +225,12 @@ async fn every_type_comes_back() {
     let mut flight = running.flight.clone();
     for (value, expected) in values() {
         let sent = value.data_type().clone();
-        let batches = answer(&mut flight, "select ? as v", bound(vec![Arc::clone(&value)])).await;
+        let batches = answer(
+            &mut flight,
+            "select ? as v",
+            bound(vec![Arc::clone(&value)]),
+        )
+        .await;
         let column = batches[0].column(0);
         assert_eq!(*column.data_type(), expected, "{sent}");
         let wanted = arrow::compute::cast(&value, &expected).unwrap();
@@ -166,7 +251,10 @@ async fn null_comes_back_in_every_type() {
     }
     let untyped = bound(vec![new_null_array(&DataType::Null, 1)]);
     let batches = answer(&mut flight, "select coalesce(?, 7) as v", untyped).await;
-    assert_eq!(batches[0].column(0).as_ref(), &Int64Array::from(vec![7]) as &dyn Array);
+    assert_eq!(
+        batches[0].column(0).as_ref(),
+        &Int64Array::from(vec![7]) as &dyn Array
+    );
 }
 
 #[tokio::test]
@@ -177,10 +265,15 @@ async fn every_type_that_a_table_holds_goes_into_it() {
         let sent = value.data_type().clone();
         let make = format!("create table gold.t{at} as select ? as v");
         let mut statement = flight.prepare(make, None).await.unwrap();
-        statement.set_parameters(bound(vec![Arc::clone(&value)])).unwrap();
+        statement
+            .set_parameters(bound(vec![Arc::clone(&value)]))
+            .unwrap();
         if let Err(error) = statement.execute_update().await {
             let message = error.to_string();
-            assert!(message.contains("which a table cannot hold"), "{sent}: {message}");
+            assert!(
+                message.contains("which a table cannot hold"),
+                "{sent}: {message}"
+            );
             assert!(!message.contains('\n'), "{message}");
             continue;
         }
@@ -190,13 +283,22 @@ async fn every_type_that_a_table_holds_goes_into_it() {
             let nothing = new_null_array(&sent, rows - 1);
             let all = arrow::compute::concat(&[&value, &nothing]).unwrap();
             let count = i64::try_from(rows).unwrap();
-            assert_eq!(changed(&mut flight, &insert, bound(vec![all])).await, count, "{sent}");
+            assert_eq!(
+                changed(&mut flight, &insert, bound(vec![all])).await,
+                count,
+                "{sent}"
+            );
         }
         let kept = format!("select count(*) from gold.t{at} where v is not null");
         assert_eq!(number(&mut flight, &kept).await, 3, "{sent}");
-        let texts = format!("select distinct cast(v as varchar) from gold.t{at} where v is not null");
+        let texts =
+            format!("select distinct cast(v as varchar) from gold.t{at} where v is not null");
         if !sent.is_nested() && !matches!(sent, DataType::Binary | DataType::FixedSizeBinary(_)) {
-            assert_eq!(strings(&query(&mut flight, &texts).await, 0).len(), 1, "{sent}");
+            assert_eq!(
+                strings(&query(&mut flight, &texts).await, 0).len(),
+                1,
+                "{sent}"
+            );
         }
     }
 }
@@ -205,7 +307,11 @@ async fn every_type_that_a_table_holds_goes_into_it() {
 async fn times_mean_the_same_in_every_unit() {
     let running = start().await;
     let mut flight = running.flight.clone();
-    update(&mut flight, "create table gold.moments (at timestamp, seen timestamp with time zone)").await;
+    update(
+        &mut flight,
+        "create table gold.moments (at timestamp, seen timestamp with time zone)",
+    )
+    .await;
     let second = 1_795_332_600; // 2026-11-22T07:30:00
     let units: [ArrayRef; 4] = [
         Arc::new(TimestampSecondArray::from(vec![second])),
@@ -222,25 +328,21 @@ async fn times_mean_the_same_in_every_unit() {
         assert_eq!(strings(&kept, 0), ["2026-11-22T07:30:00"], "{unit}");
         assert_eq!(strings(&kept, 1), ["2026-11-22T07:30:00Z"], "{unit}");
         let row = bound(vec![Arc::clone(&moment)]);
-        let found = answer(&mut flight, "select count(*) from gold.moments where at = ?", row.clone()).await;
-        assert_eq!(found[0].column(0).as_ref(), &Int64Array::from(vec![1]) as &dyn Array, "{unit}");
-        assert_eq!(changed(&mut flight, "delete from gold.moments where at = ?", row).await, 1, "{unit}");
+        let found = answer(
+            &mut flight,
+            "select count(*) from gold.moments where at = ?",
+            row.clone(),
+        )
+        .await;
+        assert_eq!(
+            found[0].column(0).as_ref(),
+            &Int64Array::from(vec![1]) as &dyn Array,
+            "{unit}"
+        );
+        assert_eq!(
+            changed(&mut flight, "delete from gold.moments where at = ?", row).await,
+            1,
+            "{unit}"
+        );
     }
-}
-
-#[tokio::test]
-async fn ten_thousand_rows_are_one_commit() {
-    let running = start().await;
-    let mut flight = running.flight.clone();
-    update(&mut flight, "create table gold.many (n bigint, text varchar)").await;
-    let names: Vec<String> = (0..10_000).map(|n| format!("note {n}")).collect();
-    let rows: RecordBatch = bound(vec![
-        numbers((0..10_000).collect::<Vec<i64>>()),
-        Arc::new(StringArray::from(names)),
-    ]);
-    assert_eq!(changed(&mut flight, "insert into gold.many values (?, ?)", rows).await, 10_000);
-    let right = "select count(*) from gold.many where text = 'note ' || cast(n as varchar)";
-    assert_eq!(number(&mut flight, right).await, 10_000);
-    let versions = "select max(version) from system.tables where table_name = 'many'";
-    assert_eq!(number(&mut flight, versions).await, 1);
 }

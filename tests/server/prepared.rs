@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray, new_null_array},
+    array::{
+        ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray, new_null_array,
+    },
     datatypes::{DataType, Int64Type},
 };
 
@@ -43,7 +45,7 @@ pub(super) async fn changed(flight: &mut Flight, sql: &str, rows: RecordBatch) -
     statement.execute_update().await.unwrap()
 }
 
-fn integers(batches: &[RecordBatch], column: usize) -> Vec<i64> {
+pub(super) fn integers(batches: &[RecordBatch], column: usize) -> Vec<i64> {
     let values = batches.iter().flat_map(|batch| {
         let column = batch.column(column).as_primitive::<Int64Type>();
         column.values().to_vec()
@@ -86,7 +88,10 @@ async fn fourteen_parameters_keep_their_order() {
     let row = bound((1..=14).map(|place| numbers(vec![place * 10])).collect());
     let batches = answer(&mut flight, &sql, row).await;
     let given: Vec<i64> = (0..14).flat_map(|at| integers(&batches, at)).collect();
-    assert_eq!(given, (1..=14).rev().map(|place| place * 10).collect::<Vec<_>>());
+    assert_eq!(
+        given,
+        (1..=14).rev().map(|place| place * 10).collect::<Vec<_>>()
+    );
 }
 
 #[tokio::test]
@@ -96,13 +101,21 @@ async fn columns_are_called_after_parameters_and_never_after_values() {
     let sql = "select $2, $1, $1, $1 + 1, $2 = $1 as equal from (select $1, $2) where $1 = $2";
     let statement = flight.prepare(sql.into(), None).await.unwrap();
     let told = statement.dataset_schema().unwrap().clone();
-    let names: Vec<_> = told.fields().iter().map(|field| field.name().as_str()).collect();
+    let names: Vec<_> = told
+        .fields()
+        .iter()
+        .map(|field| field.name().as_str())
+        .collect();
     assert_eq!(names, ["$2", "$1", "$1:1", "$1 + 1", "equal"]);
     for value in [0, 1, 2] {
         let row = bound(vec![numbers(vec![value]), numbers(vec![value])]);
         let batches = answer(&mut flight, sql, row).await;
         let sent = batches[0].schema();
-        let sent: Vec<_> = sent.fields().iter().map(|field| field.name().as_str()).collect();
+        let sent: Vec<_> = sent
+            .fields()
+            .iter()
+            .map(|field| field.name().as_str())
+            .collect();
         assert_eq!(sent, names);
         assert_eq!(integers(&batches, 3), [value + 1]);
     }
@@ -117,8 +130,14 @@ async fn numbers_of_parameters_have_no_gap_and_one_spelling() {
         ("select ?, $1", "write either ? or $1, $2"),
         ("select $0", "parameter '$0'"),
         ("select $name", "parameter '$name'"),
-        ("create view gold.v as select ? as a", "parameters can stand in"),
-        ("select a from gold.nowhere where a = ?", "gold.nowhere' not found"),
+        (
+            "create view gold.v as select ? as a",
+            "parameters can stand in",
+        ),
+        (
+            "select a from gold.nowhere where a = ?",
+            "gold.nowhere' not found",
+        ),
     ] {
         let refused = refusal(&mut flight, sql).await;
         assert!(refused.contains(message), "{sql}: {refused}");
@@ -131,38 +150,102 @@ async fn too_few_values_are_counted() {
     let mut flight = running.flight.clone();
     let mut statement = flight.prepare("select ?".into(), None).await.unwrap();
     let none = statement.execute().await.unwrap_err().to_string();
-    assert!(none.contains("the statement has 1 parameter, but none were bound"), "{none}");
+    assert!(
+        none.contains("the statement has 1 parameter, but none were bound"),
+        "{none}"
+    );
     let mut statement = flight.prepare("select ?, ?".into(), None).await.unwrap();
-    statement.set_parameters(bound(vec![numbers(vec![1])])).unwrap();
+    statement
+        .set_parameters(bound(vec![numbers(vec![1])]))
+        .unwrap();
     let one = statement.execute().await.unwrap_err().to_string();
-    assert!(one.contains("the statement has 2 parameters, but 1 was bound"), "{one}");
-    let direct = flight.execute("select ?".into(), None).await.unwrap_err().to_string();
-    assert!(direct.contains("parameter $1 has no value: 0 were bound"), "{direct}");
+    assert!(
+        one.contains("the statement has 2 parameters, but 1 was bound"),
+        "{one}"
+    );
+    let direct = flight
+        .execute("select ?".into(), None)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        direct.contains("parameter $1 has no value: 0 were bound"),
+        "{direct}"
+    );
 }
 
 #[tokio::test]
 async fn a_parameter_may_stand_wherever_a_value_may() {
     let running = start().await;
     let mut flight = running.flight.clone();
-    update(&mut flight, "create table gold.notes (n bigint, text varchar)").await;
+    update(
+        &mut flight,
+        "create table gold.notes (n bigint, text varchar)",
+    )
+    .await;
     for n in 1..=3 {
-        update(&mut flight, &format!("insert into gold.notes values ({n}, 'x')")).await;
+        update(
+            &mut flight,
+            &format!("insert into gold.notes values ({n}, 'x')"),
+        )
+        .await;
     }
     for (sql, values, expected) in [
-        ("select value from generate_series(?, ?) order by value limit ? offset ?", vec![1, 9, 2, 3], vec![4, 5]),
-        ("select value from generate_series(1, ? + 1)", vec![2], vec![1, 2, 3]),
-        ("select n from gold.notes version as of ? order by n", vec![2], vec![1, 2]),
-        ("select n from gold.notes version as of $2 where n > $1", vec![1, 2], vec![2]),
+        (
+            "select value from generate_series(?, ?) order by value limit ? offset ?",
+            vec![1, 9, 2, 3],
+            vec![4, 5],
+        ),
+        (
+            "select value from generate_series(1, ? + 1)",
+            vec![2],
+            vec![1, 2, 3],
+        ),
+        (
+            "select n from gold.notes version as of ? order by n",
+            vec![2],
+            vec![1, 2],
+        ),
+        (
+            "select n from gold.notes version as of $2 where n > $1",
+            vec![1, 2],
+            vec![2],
+        ),
         // A number that is bound is no column to order or to group by.
-        ("select n, -n as less from gold.notes order by ?, n", vec![2], vec![1, 2, 3]),
-        ("select count(*) from gold.notes group by ?", vec![1], vec![3]),
+        (
+            "select n, -n as less from gold.notes order by ?, n",
+            vec![2],
+            vec![1, 2, 3],
+        ),
+        (
+            "select count(*) from gold.notes group by ?",
+            vec![1],
+            vec![3],
+        ),
         ("select [10, 20, 30][?]", vec![2], vec![20]),
         ("select [?, ?][2]", vec![2, 7], vec![7]),
-        ("select case when ? > 1 then ? else 0 end", vec![2, 8], vec![8]),
-        ("with a as (select ? as n) select n + ? from a", vec![2, 3], vec![5]),
-        ("select n from gold.notes where n in (select ?) or n between ? and ? order by n", vec![1, 3, 4], vec![1, 3]),
+        (
+            "select case when ? > 1 then ? else 0 end",
+            vec![2, 8],
+            vec![8],
+        ),
+        (
+            "with a as (select ? as n) select n + ? from a",
+            vec![2, 3],
+            vec![5],
+        ),
+        (
+            "select n from gold.notes where n in (select ?) or n between ? and ? order by n",
+            vec![1, 3, 4],
+            vec![1, 3],
+        ),
     ] {
-        let row = bound(values.into_iter().map(|value| numbers(vec![value])).collect());
+        let row = bound(
+            values
+                .into_iter()
+                .map(|value| numbers(vec![value]))
+                .collect(),
+        );
         let batches = answer(&mut flight, sql, row).await;
         assert_eq!(integers(&batches, 0), expected, "{sql}");
     }
@@ -176,75 +259,6 @@ async fn a_parameter_may_stand_wherever_a_value_may() {
 }
 
 #[tokio::test]
-async fn many_rows_bound_to_an_update_are_one_commit() {
-    let running = start().await;
-    let mut flight = running.flight.clone();
-    update(&mut flight, "create table gold.notes (n bigint, text varchar)").await;
-    let insert = "insert into gold.notes values (?, ?)";
-    let mut statement = flight.prepare(insert.into(), None).await.unwrap();
-    assert!(statement.dataset_schema().unwrap().fields().is_empty());
-    let rows = bound(vec![
-        numbers(vec![Some(1), None, Some(3)]),
-        Arc::new(StringArray::from(vec![Some("a"), Some("b"), None])),
-    ]);
-    statement.set_parameters(rows).unwrap();
-    assert_eq!(statement.execute_update().await.unwrap(), 3);
-    assert_eq!(number(&mut flight, "select count(*) from gold.notes").await, 3);
-    let versions = "select max(version) from system.tables where table_name = 'notes'";
-    assert_eq!(number(&mut flight, versions).await, 1);
-    // Expressions of parameters, columns in another order, functions of them, two rows a row.
-    for (sql, expected) in [
-        ("insert into gold.notes (text, n) values (cast($1 as varchar), -$2 * 10)", "-20 -40"),
-        ("insert into gold.notes (text, n) values (upper('x'), round($2) + $1 * 0)", "2 4"),
-        ("insert into gold.notes values ($1, 'x'), ($2, 'y')", "1 2 3 4"),
-        ("insert into gold.notes select $1, 'x' where $2 > 2", "3"),
-    ] {
-        update(&mut flight, "delete from gold.notes").await;
-        let rows = bound(vec![numbers(vec![1, 3]), numbers(vec![2, 4])]);
-        changed(&mut flight, sql, rows).await;
-        let kept = "select string_agg(cast(n as varchar), ' ' order by abs(n)) from gold.notes";
-        assert_eq!(strings(&query(&mut flight, kept).await, 0), [expected], "{sql}");
-    }
-}
-
-#[tokio::test]
-async fn many_rows_bound_to_a_query_are_all_answered() {
-    let running = start().await;
-    let mut flight = running.flight.clone();
-    let rows = bound(vec![
-        numbers(vec![1, 2, 3]),
-        Arc::new(StringArray::from(vec![None, Some("b"), Some("c")])),
-    ]);
-    let batches = answer(&mut flight, "select ? * 10, ?", rows).await;
-    assert_eq!(integers(&batches, 0), [10, 20, 30]);
-    assert_eq!(strings(&batches, 1), ["b", "c"]);
-    let none = bound(vec![numbers(Vec::<i64>::new())]);
-    assert!(answer(&mut flight, "select ? + 1 as n", none).await.is_empty());
-}
-
-#[tokio::test]
-async fn delete_merge_and_create_table_take_parameters() {
-    let running = start().await;
-    let mut flight = running.flight.clone();
-    let made = "create table gold.prices as select value as id, value * ? as price from generate_series(1, ?)";
-    let half: ArrayRef = Arc::new(Float64Array::from(vec![0.5]));
-    let row = bound(vec![half, numbers(vec![4])]);
-    assert_eq!(changed(&mut flight, made, row).await, 4);
-    let high: ArrayRef = Arc::new(Float64Array::from(vec![1.75]));
-    let row = bound(vec![high]);
-    assert_eq!(changed(&mut flight, "delete from gold.prices where price > ?", row).await, 1);
-    let merge = "merge into gold.prices as t using (select $1 as id, $2 as price) as s on t.id = s.id \
-                 when matched and t.price < $2 then update set price = s.price + $2 \
-                 when not matched then insert (id, price) values (s.id, $2)";
-    let prices: ArrayRef = Arc::new(Float64Array::from(vec![10.0, 20.0]));
-    let rows = bound(vec![numbers(vec![1, 9]), prices]);
-    assert_eq!(changed(&mut flight, merge, rows).await, 2);
-    let kept = "select string_agg(cast(id as varchar) || ':' || cast(price as varchar), ' ' order by id) from gold.prices";
-    let kept = strings(&query(&mut flight, kept).await, 0);
-    assert_eq!(kept, ["1:20.0 2:1.0 3:1.5 9:20.0"]);
-}
-
-#[tokio::test]
 async fn a_statement_prepared_once_sees_what_is_there_now() {
     let running = start().await;
     let mut flight = running.flight.clone();
@@ -252,7 +266,9 @@ async fn a_statement_prepared_once_sees_what_is_there_now() {
     let sql = "select count(*) from gold.notes where n >= ?";
     let mut statement = flight.prepare(sql.into(), None).await.unwrap();
     for written in 0..3 {
-        statement.set_parameters(bound(vec![numbers(vec![0])])).unwrap();
+        statement
+            .set_parameters(bound(vec![numbers(vec![0])]))
+            .unwrap();
         let info = statement.execute().await.unwrap();
         assert_eq!(integers(&fetch(&mut flight, &info).await, 0), [written]);
         update(&mut flight, "insert into gold.notes values (1)").await;

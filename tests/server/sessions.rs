@@ -136,7 +136,7 @@ async fn options_hold_for_every_statement_of_the_session_and_for_no_other() {
     assert_eq!(rows[0].column(0).as_ref(), &Int64Array::from(vec![1]));
     assert_eq!(number(&mut other, "select n from t").await, 2);
 
-    let unset = [("schema", Value::default()), ("time_zone", text(""))];
+    let unset = [("schema", Value::default()), ("time_zone", Value::default())];
     assert!(set(&mut flight, &unset).await.is_empty());
     assert_eq!(get(&mut flight, "schema").await, "gold");
     assert_eq!(get(&mut flight, "time_zone").await, "UTC");
@@ -201,7 +201,7 @@ async fn statements_set_what_options_set_and_nothing_else() {
     }
     for sql in [
         "set datafusion.runtime.memory_limit = '1G'",
-        "set datafusion.execution.time_zone = 'UTC'",
+        "set datafusion.execution.batch_size = 1",
         "reset datafusion.runtime.temp_directory",
     ] {
         let message = refused(&mut flight, sql).await;

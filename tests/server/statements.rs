@@ -1,14 +1,20 @@
 //! Statements and their tickets.
 
-use arrow::{array::AsArray, datatypes::Int64Type};
-use arrow_flight::{
-    FlightDescriptor,
-    error::FlightError,
-    sql::{Any, CommandStatementSubstraitPlan, ProstMessageExt, SubstraitPlan},
+use arrow::{
+    array::AsArray,
+    datatypes::{Int64Type, Schema},
 };
+use arrow_flight::{
+    Action, Criteria, Empty, FlightData, FlightDescriptor, Ticket,
+    error::FlightError,
+    sql::{
+        Any, CommandStatementQuery, CommandStatementSubstraitPlan, ProstMessageExt, SubstraitPlan,
+    },
+};
+use bytes::Bytes;
 use datafusion::prelude::SessionContext;
 use datafusion_substrait::serializer;
-use futures::future;
+use futures::{StreamExt, future, stream};
 use prost::Message;
 use tonic::Code;
 
@@ -156,17 +162,93 @@ async fn a_substrait_plan_is_a_query_like_any() {
     for _ in 0..2 {
         assert_eq!(strings(&fetch(&mut flight, &info).await, 0), ["CALM"]);
     }
+    let descriptor = info.flight_descriptor.clone().unwrap();
+    let schema = flight.inner_mut().get_schema(descriptor).await.unwrap();
+    let schema = Schema::try_from(&schema.into_inner()).unwrap();
+    assert_eq!(schema, Schema::try_from(info).unwrap());
 }
 
 #[tokio::test]
 async fn what_is_not_offered_is_said_in_words() {
     let running = start().await;
     let mut flight = running.flight.clone();
-    let descriptor = FlightDescriptor::new_cmd("");
-    let status = flight.inner_mut().poll_flight_info(descriptor).await;
-    let status = status.unwrap_err();
+    let client = flight.inner_mut();
+    let nothing = stream::empty::<FlightData>();
+    let status = client.do_exchange(nothing).await.unwrap_err();
     assert_eq!(status.code(), Code::Unimplemented);
-    assert!(status.message().contains("GetFlightInfo"), "{status}");
+    assert!(status.message().contains("DoGet"), "{status}");
+    let status = client
+        .do_action(Action::new("Dance", ""))
+        .await
+        .unwrap_err();
+    assert_eq!(status.code(), Code::Unimplemented);
+    assert!(
+        status.message().contains("'Dance' is not offered"),
+        "{status}"
+    );
+    let flights = client.list_flights(Criteria::default()).await.unwrap();
+    assert!(flights.into_inner().next().await.is_none());
+    let actions = client.list_actions(Empty {}).await.unwrap().into_inner();
+    let actions: Vec<String> = actions.map(|action| action.unwrap().r#type).collect().await;
+    for name in [
+        "CancelFlightInfo",
+        "RenewFlightEndpoint",
+        "SetSessionOptions",
+    ] {
+        assert!(actions.iter().any(|action| action == name), "{actions:?}");
+    }
+    assert!(!actions.iter().any(|action| action == "BeginTransaction"));
+}
+
+#[tokio::test]
+async fn what_is_no_command_is_told_in_plain_words() {
+    let running = start().await;
+    let mut flight = running.flight.clone();
+    let client = flight.inner_mut();
+    let unknown = Any {
+        type_url: "type.googleapis.com/somebody.Else".into(),
+        value: Bytes::new(),
+    };
+    let broken = Any {
+        type_url: CommandStatementQuery::type_url().into(),
+        value: Bytes::from_static(b"\xff\xff"),
+    };
+    let commands = [
+        Bytes::from_static(b"\xff"),
+        unknown.encode_to_vec().into(),
+        broken.encode_to_vec().into(),
+    ];
+    let mut descriptors: Vec<FlightDescriptor> = commands
+        .iter()
+        .cloned()
+        .map(FlightDescriptor::new_cmd)
+        .collect();
+    descriptors.push(FlightDescriptor::new_path(vec!["gold".into(), "t".into()]));
+    let mut refused = Vec::new();
+    for descriptor in descriptors {
+        refused.extend(client.get_flight_info(descriptor.clone()).await.err());
+        refused.extend(client.get_schema(descriptor.clone()).await.err());
+        refused.extend(client.poll_flight_info(descriptor).await.err());
+    }
+    assert_eq!(refused.len(), 12);
+    for command in &commands {
+        refused.extend(client.do_get(Ticket::new(command.clone())).await.err());
+        let message = FlightData::new().with_descriptor(FlightDescriptor::new_cmd(command.clone()));
+        refused.extend(client.do_put(stream::iter([message])).await.err());
+        let action = Action::new("CreatePreparedStatement", command.clone());
+        refused.extend(client.do_action(action).await.err());
+    }
+    for status in &refused {
+        let told = (status.code(), status.message());
+        assert!(
+            matches!(told.0, Code::InvalidArgument | Code::Unimplemented),
+            "{told:?}"
+        );
+        for noise in ["DecodeError", "Error(", "Error {", "Not yet"] {
+            assert!(!told.1.contains(noise), "{told:?}");
+        }
+    }
+    assert_eq!(refused.len(), 21);
 }
 
 #[tokio::test]

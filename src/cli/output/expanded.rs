@@ -19,6 +19,29 @@ const NARROWEST: usize = 20;
 /// Rows, each under a line with its number.
 pub(super) struct ExpandedRows<W: Write> {
     out: W,
+    records: Records,
+}
+
+impl<W: Write> ExpandedRows<W> {
+    pub(super) fn new(out: W, schema: &Schema, width: Option<usize>) -> Self {
+        let records = Records::new(schema, width);
+        Self { out, records }
+    }
+}
+
+impl<W: Write> Rows for ExpandedRows<W> {
+    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let text = self.records.text(&texts(batch)?);
+        self.out.write_all(text.as_bytes()).map_err(Error::io(OUT))
+    }
+
+    fn finish(mut self) -> Result<()> {
+        self.out.flush().map_err(Error::io(OUT))
+    }
+}
+
+/// How rows are laid out, and how many there were.
+pub(super) struct Records {
     /// The names, all of the same width.
     names: Vec<String>,
     name_width: usize,
@@ -26,8 +49,8 @@ pub(super) struct ExpandedRows<W: Write> {
     rows: usize,
 }
 
-impl<W: Write> ExpandedRows<W> {
-    pub(super) fn new(out: W, schema: &Schema, width: Option<usize>) -> Self {
+impl Records {
+    pub(super) fn new(schema: &Schema, width: Option<usize>) -> Self {
         let names = schema.fields().iter();
         let names: Vec<String> = names.map(|field| visible(field.name().clone())).collect();
         let name_width = names.iter().map(|name| display_width(name)).max();
@@ -37,7 +60,6 @@ impl<W: Write> ExpandedRows<W> {
             format!("{name}{}", " ".repeat(gap))
         };
         Self {
-            out,
             names: names.iter().map(padded).collect(),
             name_width,
             value_width: width.map_or(usize::MAX, |width| {
@@ -47,8 +69,18 @@ impl<W: Write> ExpandedRows<W> {
         }
     }
 
+    /// The rows of the columns' texts.
+    pub(super) fn text(&mut self, texts: &[Vec<String>]) -> String {
+        let mut text = String::new();
+        for row in 0..texts.first().map_or(0, Vec::len) {
+            self.rows += 1;
+            self.push_row(&mut text, texts, row);
+        }
+        text
+    }
+
     fn push_row(&self, text: &mut String, texts: &[Vec<String>], row: usize) {
-        text.push_str(&format!("-[ row {} ]-\n", self.rows + row + 1));
+        text.push_str(&format!("-[ row {} ]-\n", self.rows));
         let empty = " ".repeat(self.name_width);
         for (name, texts) in self.names.iter().zip(texts) {
             let mut lines = fold(&texts[row], self.value_width);
@@ -61,22 +93,6 @@ impl<W: Write> ExpandedRows<W> {
                 text.push('\n');
             }
         }
-    }
-}
-
-impl<W: Write> Rows for ExpandedRows<W> {
-    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        let texts = texts(batch)?;
-        let mut text = String::new();
-        for row in 0..batch.num_rows() {
-            self.push_row(&mut text, &texts, row);
-        }
-        self.rows += batch.num_rows();
-        self.out.write_all(text.as_bytes()).map_err(Error::io(OUT))
-    }
-
-    fn finish(mut self) -> Result<()> {
-        self.out.flush().map_err(Error::io(OUT))
     }
 }
 

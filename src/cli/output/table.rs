@@ -1,5 +1,6 @@
 //! A table in a frame. Its columns are as wide as the first rows need; later cells are folded into
-//! them, so that a result of any length is printed as it comes.
+//! them, so that a result of any length is printed as it comes. What is too wide for its terminal
+//! has one line for each value instead.
 
 use std::io::Write;
 
@@ -10,11 +11,12 @@ use crate::cli::terminal::{display_width, fold};
 use crate::error::{Error, Result};
 
 use super::cells::{is_number, shorten_statements, texts, visible};
+use super::expanded::Records;
 use super::{OUT, Rows};
 
 /// Rows that are read before columns get their widths.
 const HEAD_ROWS: usize = 10_000;
-/// Narrower columns cannot be read: a table of very many is wider than the terminal.
+/// Narrower columns cannot be read.
 const NARROWEST: usize = 8;
 
 /// Rows between lines of `-`, `+` and `|`.
@@ -25,7 +27,13 @@ pub(super) struct TableRows<W: Write> {
     width: Option<usize>,
     head: Vec<Vec<Vec<String>>>,
     head_rows: usize,
-    columns: Option<Vec<Column>>,
+    shape: Option<Shape>,
+}
+
+/// What the first rows decide.
+enum Shape {
+    Table(Vec<Column>),
+    Expanded(Records),
 }
 
 struct Column {
@@ -41,23 +49,30 @@ impl<W: Write> TableRows<W> {
             width,
             head: Vec::new(),
             head_rows: 0,
-            columns: None,
+            shape: None,
         }
     }
 
     /// Writes the header and what was held back.
     fn begin(&mut self) -> Result<()> {
         let columns = columns(&self.schema, &self.head, self.width);
-        let names = self.schema.fields().iter();
-        let names: Vec<Vec<String>> = names
-            .map(|field| vec![visible(field.name().clone())])
-            .collect();
         let line = rule(&columns);
-        let mut text = format!("{line}{}{line}", rows(&columns, &names));
+        let is_wider = |width: usize| line.trim_end().len() > width.max(NARROWEST);
+        let mut text = String::new();
+        let mut shape = if self.width.is_some_and(is_wider) && self.head_rows > 0 {
+            Shape::Expanded(Records::new(&self.schema, self.width))
+        } else {
+            let names = self.schema.fields().iter();
+            let names: Vec<Vec<String>> = names
+                .map(|field| vec![visible(field.name().clone())])
+                .collect();
+            text = format!("{line}{}{line}", rows(&columns, &names));
+            Shape::Table(columns)
+        };
         for texts in self.head.drain(..) {
-            text.push_str(&rows(&columns, &texts));
+            text.push_str(&shape.rows(&texts));
         }
-        self.columns = Some(columns);
+        self.shape = Some(shape);
         self.print(&text)
     }
 
@@ -72,8 +87,8 @@ impl<W: Write> Rows for TableRows<W> {
         if self.width.is_some() {
             shorten_statements(&self.schema, &mut texts);
         }
-        if let Some(columns) = &self.columns {
-            let text = rows(columns, &texts);
+        if let Some(shape) = &mut self.shape {
+            let text = shape.rows(&texts);
             return self.print(&text);
         }
         self.head.push(texts);
@@ -85,12 +100,23 @@ impl<W: Write> Rows for TableRows<W> {
     }
 
     fn finish(mut self) -> Result<()> {
-        if self.columns.is_none() {
+        if self.shape.is_none() {
             self.begin()?;
         }
-        let end = self.columns.as_deref().map_or_else(String::new, rule);
-        self.print(&end)?;
+        if let Some(Shape::Table(columns)) = &self.shape {
+            let end = rule(columns);
+            self.print(&end)?;
+        }
         self.out.flush().map_err(Error::io(OUT))
+    }
+}
+
+impl Shape {
+    fn rows(&mut self, texts: &[Vec<String>]) -> String {
+        match self {
+            Self::Table(columns) => rows(columns, texts),
+            Self::Expanded(records) => records.text(texts),
+        }
     }
 }
 
@@ -227,6 +253,19 @@ mod tests {
         let head = strings("t", vec!["ab"; HEAD_ROWS]);
         let table = printed(&[head, strings("t", vec!["abcde"])], None);
         assert!(table.ends_with("| ab |\n| ab |\n| cd |\n| e  |\n+----+\n"));
+    }
+
+    #[test]
+    fn what_is_too_wide_has_a_line_for_each_value() {
+        let column = |name| strings(name, vec!["a rather long text"]).column(0).clone();
+        let names = ["a", "b", "c", "d"];
+        let batch = RecordBatch::try_from_iter(names.map(|name| (name, column(name)))).unwrap();
+        let table = printed(&[batch.clone(), batch], Some(40));
+        assert!(
+            table.starts_with("-[ row 1 ]-\na | a rather long text\n"),
+            "{table}"
+        );
+        assert!(table.contains("\n-[ row 2 ]-\n"), "{table}");
     }
 
     #[test]

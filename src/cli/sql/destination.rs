@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use datafusion::execution::SendableRecordBatchStream;
+use tokio::task::block_in_place;
 
 use crate::cli::output::{Layout, RowFormat, StagedFile, write_rows};
 use crate::cli::terminal;
@@ -39,7 +40,7 @@ impl Destination {
         let Some(path) = &self.file else {
             let mut screen = Screen::new(watch, self.pager, size.map(|(rows, _)| rows));
             write_rows(rows, layout, &mut screen, &watch.meter).await?;
-            return screen.finish();
+            return block_in_place(|| screen.finish());
         };
         let mut file = StagedFile::begin(path)?;
         let written = write_rows(rows, layout, &mut file, &watch.meter).await;

@@ -9,8 +9,8 @@ use crate::error::{Error, Result};
 use super::backslash::Command;
 use super::destination::{Destination, unknown_ending};
 
-/// Where $PAGER is not set: as much of it as is on every system.
-const USUAL_PAGER: &str = "command -v less >/dev/null && exec less -R || exec more";
+/// Where $PAGER is not set.
+const USUAL_PAGER: &str = "command -v less >/dev/null && exec less -RS || exec more";
 
 /// How results are shown.
 #[derive(Debug)]

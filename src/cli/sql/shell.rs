@@ -43,6 +43,8 @@ pub(super) async fn run(client: Client, format: RowFormat) -> Result<()> {
             "moodlake {version} on {name}; \\? for help, \\q to leave"
         )
     })?;
+    // From now on Ctrl-C is for the shell, whether something runs or not.
+    let _ = tokio::signal::ctrl_c().now_or_never();
     let names = Arc::new(Names::new(client.clone()));
     let mut editor = LineEditor::new(Arc::clone(&names))?;
     let mut shell = Shell {

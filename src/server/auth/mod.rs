@@ -13,6 +13,7 @@ mod proxy;
 mod settings;
 mod throttle;
 mod token;
+pub(super) mod visits;
 
 use std::{
     net::SocketAddr,
@@ -59,8 +60,6 @@ pub(super) struct Guest {
     pub(super) caller: Caller,
     /// By what the client will be known at its next request.
     pub(super) session: SessionKey,
-    /// From where the request came.
-    pub(super) connection: Option<SocketAddr>,
 }
 
 /// Who a request proved to be from.
@@ -80,12 +79,13 @@ impl Principal {
 }
 
 impl Gate {
-    /// The way in that `security` asks for, on a server that only this machine can reach, or others too.
+    /// The way in that `security` asks for, at a server that listens on `address`.
     ///
     /// # Errors
     /// [`Error::Input`] for an issuer that cannot be one.
-    pub(super) fn new(security: &Security, is_local: bool) -> Result<Self> {
-        let may_stand_open = is_local && !security.admits_strangers();
+    pub(super) fn new(security: &Security, address: SocketAddr, access: &Access) -> Result<Self> {
+        let tells_apart = security.admits_strangers() || !access.users.is_empty();
+        let may_stand_open = address.ip().is_loopback() && !tells_apart;
         let secret = security.secret();
         Ok(Self {
             tokens: Tokens::new(&secret, security.token_lifetime, Clock::default()),
@@ -110,7 +110,6 @@ impl Gate {
         };
         Ok(Guest {
             session: session_key(principal.session, request)?,
-            connection: peer(request),
             caller: proxy::speak_for(principal.caller, &access, &request.metadata)?,
         })
     }
@@ -217,7 +216,7 @@ fn session_key(token: Option<Uuid>, request: &Credentials) -> Result<SessionKey>
 }
 
 /// From where the request came.
-fn peer(request: &Credentials) -> Option<SocketAddr> {
+pub(super) fn peer(request: &Credentials) -> Option<SocketAddr> {
     let extensions = &request.extensions;
     let plain = extensions.get::<TcpConnectInfo>();
     let tls = extensions.get::<TlsConnectInfo<TcpConnectInfo>>();

@@ -302,7 +302,7 @@ def test_a_reader_is_passed_on(database, impersonate, reader):
         database.impersonate_user = impersonate
         with (
             override_user(SimpleNamespace(username="ada")),
-            pytest.raises(Exception, match="THE ERROR"),
+            pytest.raises(Exception, match="current db schema"),
         ):
             database.get_df("select 1")
     assert recorder.readers == {reader}

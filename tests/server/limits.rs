@@ -1,0 +1,326 @@
+//! Limits: what exceeds one is refused with its name, its value and its flag, and harms nobody else.
+
+use std::time::{Duration, Instant};
+
+use arrow_flight::error::FlightError;
+use futures::{TryStreamExt, future::join_all};
+use moodlake::limits::Limits;
+use tonic::{Code, Status};
+
+use super::harness::{Flight, Running, number, query, start, start_within, ticket, update};
+
+/// Nobody lives to see its result.
+const ENDLESS: &str = "select count(*) from generate_series(1, 10000000) as a (x) \
+     cross join generate_series(1, 10000000) as b (y) where (x * y) % 7 = 3";
+
+/// How a query that is fetched to its end fails.
+async fn refusal(flight: &mut Flight, sql: &str) -> Status {
+    let rows = async {
+        let info = flight.execute(sql.to_string(), None).await?;
+        let rows = flight.do_get(ticket(&info)).await?;
+        rows.try_collect::<Vec<_>>().await
+    };
+    match rows.await {
+        Err(FlightError::Tonic(status)) => *status,
+        Err(other) => panic!("{other}"),
+        Ok(_) => panic!("not refused: {}", sql.chars().take(80).collect::<String>()),
+    }
+}
+
+fn assert_refused(status: &Status, code: Code, words: &[&str]) {
+    assert_eq!(status.code(), code, "{status}");
+    for word in words {
+        assert!(status.message().contains(word), "{word}: {status}");
+    }
+}
+
+async fn within(limits: Limits) -> (Running, Flight) {
+    let running = start_within(limits).await;
+    let flight = running.flight.clone();
+    (running, flight)
+}
+
+#[tokio::test]
+async fn a_statement_that_is_too_long_is_refused_before_it_is_read() {
+    let (_running, mut flight) = within(Limits {
+        statement_bytes: 100,
+        ..Limits::default()
+    })
+    .await;
+    let long = format!("select '{}'", "x".repeat(100));
+    let status = refusal(&mut flight, &long).await;
+    let words = ["109 bytes", "100 bytes", "--max-statement-size"];
+    assert_refused(&status, Code::ResourceExhausted, &words);
+    let prepared = flight.prepare(long, None).await.unwrap_err();
+    assert!(
+        prepared.to_string().contains("--max-statement-size"),
+        "{prepared}"
+    );
+    assert_eq!(number(&mut flight, "select 1").await, 1);
+}
+
+#[tokio::test]
+async fn a_result_that_is_too_large_is_an_error_and_never_cut() {
+    let (_running, mut flight) = within(Limits {
+        result_rows: 1000,
+        ..Limits::default()
+    })
+    .await;
+    let rows = query(&mut flight, "select value from generate_series(1, 1000)").await;
+    assert_eq!(
+        rows.iter().map(|batch| batch.num_rows()).sum::<usize>(),
+        1000
+    );
+    let status = refusal(&mut flight, "select value from generate_series(1, 1001)").await;
+    assert_refused(
+        &status,
+        Code::ResourceExhausted,
+        &["1001 rows", "1000 is the most", "--max-result-rows"],
+    );
+
+    let (_running, mut flight) = within(Limits {
+        result_bytes: 1 << 20,
+        ..Limits::default()
+    })
+    .await;
+    let status = refusal(&mut flight, "select value from generate_series(1, 1000000)").await;
+    assert_refused(
+        &status,
+        Code::ResourceExhausted,
+        &["1 MiB is the most", "--max-result-size"],
+    );
+}
+
+#[tokio::test]
+async fn a_statement_that_takes_too_long_is_stopped_and_works_no_more() {
+    let (running, mut flight) = within(Limits {
+        statement_time: Duration::from_millis(300),
+        ..Limits::default()
+    })
+    .await;
+    let start = Instant::now();
+    let status = refusal(&mut flight, ENDLESS).await;
+    assert_refused(
+        &status,
+        Code::DeadlineExceeded,
+        &["longer than 300ms", "--statement-timeout"],
+    );
+    assert!(
+        start.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        start.elapsed()
+    );
+    idle(&running).await;
+    // A change is stopped as well, and writes nothing.
+    let change = format!("create table gold.never as {ENDLESS}");
+    let error = flight.execute_update(change, None).await.unwrap_err();
+    assert!(error.to_string().contains("--statement-timeout"), "{error}");
+    idle(&running).await;
+    let status = refusal(&mut flight, "select * from gold.never").await;
+    assert_eq!(status.code(), Code::InvalidArgument, "{status}");
+}
+
+#[tokio::test]
+async fn a_client_that_sets_a_time_limit_is_told() {
+    let running = start().await;
+    let mut flight = running.flight.clone();
+    flight.set_header("grpc-timeout", "300m");
+    let status = refusal(&mut flight, ENDLESS).await;
+    assert_refused(&status, Code::DeadlineExceeded, &["300ms", "grpc-timeout"]);
+    idle(&running).await;
+}
+
+/// Waits until nothing runs.
+async fn idle(running: &Running) {
+    let start = Instant::now();
+    while running.engine.queries().numbers().0 > 0 {
+        assert!(
+            start.elapsed() < Duration::from_secs(20),
+            "a statement still runs"
+        );
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn statements_wait_for_each_other_and_the_queue_is_bounded() {
+    let (running, flight) = within(Limits {
+        running: 1,
+        running_per_user: 1,
+        queued: 2,
+        queue_time: Duration::from_millis(500),
+        statement_time: Duration::from_secs(60),
+        ..Limits::default()
+    })
+    .await;
+    let mut heavy = flight.clone();
+    let info = heavy.execute(ENDLESS.into(), None).await.unwrap();
+    let endless = heavy.do_get(ticket(&info)).await.unwrap();
+    let others = (0..3).map(|_| {
+        let mut flight = flight.clone();
+        async move { refusal(&mut flight, "select 1").await }
+    });
+    let refused = join_all(others).await;
+    let full: Vec<_> = refused
+        .iter()
+        .filter(|status| status.message().contains("--queue 2"))
+        .collect();
+    let late: Vec<_> = refused
+        .iter()
+        .filter(|status| status.message().contains("waited for 500ms"))
+        .collect();
+    assert_eq!((full.len(), late.len()), (1, 2), "{refused:?}");
+    assert!(
+        refused
+            .iter()
+            .all(|status| status.code() == Code::ResourceExhausted),
+        "{refused:?}"
+    );
+    drop(endless);
+    idle(&running).await;
+    assert_eq!(number(&mut flight.clone(), "select 1").await, 1);
+}
+
+#[tokio::test]
+async fn sorts_and_aggregates_and_joins_spill_when_memory_is_short() {
+    let spill = tempfile::tempdir().unwrap();
+    let (running, mut flight) = within(Limits {
+        memory: 96 << 20,
+        statement_memory: 48 << 20,
+        spill_dir: Some(spill.path().to_path_buf()),
+        ..Limits::default()
+    })
+    .await;
+    update(
+        &mut flight,
+        "create table gold.wide as select value as id, value * 7919 % 3000017 as k, \
+         repeat('x', 40) || value as text from generate_series(1, 1500000)",
+    )
+    .await;
+    let sorted = "select count(*) from (select text, row_number() over (order by text) as n from gold.wide) \
+                  where n > 0";
+    assert_eq!(number(&mut flight, sorted).await, 1_500_000);
+    let grouped = "select count(*) from (select text, count(*) as n from gold.wide group by text)";
+    assert_eq!(number(&mut flight, grouped).await, 1_500_000);
+    let joined = "select count(*) from gold.wide a join gold.wide b on a.text = b.text";
+    assert_eq!(number(&mut flight, joined).await, 1_500_000);
+    assert_eq!(running.engine.holds(), (0, 0));
+    let files = std::fs::read_dir(spill.path()).unwrap().count();
+    assert_eq!(files, 1, "the server's own folder");
+}
+
+#[tokio::test]
+async fn what_cannot_spill_is_refused_with_its_limit_and_others_go_on() {
+    let (running, mut flight) = within(Limits {
+        memory: 64 << 20,
+        statement_memory: 32 << 20,
+        spill: 1 << 20,
+        ..Limits::default()
+    })
+    .await;
+    let hungry = "select array_length(array_agg(value || 'x')) from generate_series(1, 5000000)";
+    let status = refusal(&mut flight, hungry).await;
+    assert_refused(
+        &status,
+        Code::ResourceExhausted,
+        &["memory: ", "--statement-memory allows 32 MiB"],
+    );
+    let spilling = "select count(*) from (select distinct repeat('x', 60) || value from generate_series(1, 1000000))";
+    let status = refusal(&mut flight, spilling).await;
+    assert_refused(&status, Code::ResourceExhausted, &["1024.0 KB", "--max-spill"]);
+    assert_eq!(number(&mut flight, "select 1").await, 1);
+    assert_eq!(running.engine.holds(), (0, 0));
+}
+
+#[tokio::test]
+async fn deep_statements_are_answered_or_refused_and_harm_nobody() {
+    let running = start().await;
+    let mut flight = running.flight.clone();
+    let nested = |open: &str, inner: &str, close: &str, depth: usize| {
+        format!("{}{inner}{}", open.repeat(depth), close.repeat(depth))
+    };
+    let deep = [
+        format!("select {}", nested("(", "1", ")", 20_000)),
+        format!("select {}", nested("-", "1", "", 20_000)),
+        format!("select {}", nested("not ", "true", "", 20_000)),
+        format!("select {}", nested("abs(", "1", ")", 20_000)),
+        format!(
+            "select {}",
+            nested("case when true then ", "1", " end", 20_000)
+        ),
+        nested("select * from (", "select 1", ") as t", 20_000),
+        nested("select (", "select 1", ")", 20_000),
+        format!("select {}", nested("[", "1", "]", 20_000)),
+        vec!["select 1"; 20_000].join(" union all "),
+        vec!["select 1"; 20_000].join(" union "),
+        format!("select 1 where {}", vec!["1 = 2"; 50_000].join(" or ")),
+        format!("select {}", vec!["1"; 50_000].join(" + ")),
+        format!("select '' {}", "|| 'a' ".repeat(50_000)),
+        format!("select 1{}", "::bigint".repeat(50_000)),
+        format!(
+            "select 1 from gold.t {}",
+            "join gold.t on true ".repeat(20_000)
+        ),
+        format!("with {} select 1", ctes(5000)),
+        format!(
+            "explain select 1 where {}",
+            vec!["1 = 2"; 50_000].join(" and ")
+        ),
+        format!(
+            "create view gold.v as {}",
+            vec!["select 1"; 20_000].join(" union all ")
+        ),
+        format!(
+            "insert into gold.t {}",
+            vec!["select 1"; 20_000].join(" union all ")
+        ),
+    ];
+    for sql in deep {
+        let status = refusal(&mut flight, &sql).await;
+        let is_told = matches!(
+            status.code(),
+            Code::ResourceExhausted | Code::InvalidArgument
+        );
+        assert!(is_told, "{}: {status}", &sql[..60]);
+        let error = flight.prepare(sql, None).await.map(|_| ()).unwrap_err();
+        assert!(!error.to_string().contains("transport"), "{error}");
+        assert_eq!(number(&mut flight, "select 1").await, 1);
+    }
+}
+
+#[tokio::test]
+async fn what_the_limits_allow_is_planned() {
+    let running = start().await;
+    let mut flight = running.flight.clone();
+    let in_list = format!(
+        "select count(*) from generate_series(1, 10) as t (x) where x in ({})",
+        (1..=100_000)
+            .map(|n| n.to_string())
+            .collect::<Vec<_>>()
+            .join(", ")
+    );
+    assert_eq!(number(&mut flight, &in_list).await, 10);
+    let conditions = (1..=900).map(|n| format!("x = {n}")).collect::<Vec<_>>();
+    let chain = format!(
+        "select count(*) from generate_series(1, 1000) as t (x) where {}",
+        conditions.join(" or ")
+    );
+    assert_eq!(number(&mut flight, &chain).await, 900);
+    let union = vec!["select 1 as n"; 499].join(" union all ");
+    assert_eq!(
+        number(&mut flight, &format!("select count(*) from ({union})")).await,
+        499
+    );
+    let chained = format!("with {} select x from c100", ctes(100));
+    assert_eq!(number(&mut flight, &chained).await, 101);
+}
+
+/// `c0 as (select 1 as x), c1 as (select x + 1 as x from c0), …`
+fn ctes(count: usize) -> String {
+    let first = "c0 as (select 1 as x)".to_string();
+    let rest = (1..=count).map(|n| format!("c{n} as (select x + 1 as x from c{})", n - 1));
+    std::iter::once(first)
+        .chain(rest)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
