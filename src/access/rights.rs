@@ -153,7 +153,7 @@ impl Rights {
         }
         if self.caller.role == Role::Listener && !self.owns(&table.schema) {
             if columns.column_with_name(OWNER_COLUMN).is_some() {
-                let condition = format!("{OWNER_COLUMN} = current_user()");
+                let condition = format!("{OWNER_COLUMN} = \"current_user\"()");
                 restriction.rows.push(("own rows".into(), condition));
             } else if !is_view && !is_common(table) && !self.is_granted(Privilege::Select, table) {
                 return Err(Error::Denied(format!(

@@ -27,6 +27,7 @@ use uuid::Uuid;
 pub use deadline::{Deadline, client_timeout};
 pub(crate) use query::client_went_away;
 pub use query::{Origin, Query, Stage};
+pub(crate) use rows::batch_bytes;
 pub(crate) use stop::current_stop;
 
 use crate::{

@@ -275,7 +275,8 @@ impl Query {
     /// # Errors
     /// [`Error::Cancelled`].
     pub fn check_cancelled(&self) -> Result<()> {
-        if self.stop.is_cancelled() {
+        // The token alone says only that nothing more is to be done.
+        if self.reason.get().is_some() {
             return Err(self.cancelled());
         }
         Ok(())

@@ -133,7 +133,7 @@ impl Stream for Sent {
         }
         match self.received.poll_recv(context) {
             Poll::Ready(Some(Ok(batch))) => {
-                match self.query.sent(batch.num_rows() as u64, size(&batch)) {
+                match self.query.sent(batch.num_rows() as u64, batch_bytes(&batch)) {
                     Ok(()) => Poll::Ready(Some(Ok(batch))),
                     Err(error) => self.failed(error),
                 }
@@ -169,7 +169,7 @@ impl Drop for Sent {
 }
 
 /// The bytes of a batch, without those of the arrays that it is a part of.
-fn size(batch: &RecordBatch) -> u64 {
+pub(crate) fn batch_bytes(batch: &RecordBatch) -> u64 {
     let sizes = batch.columns().iter().map(|column| {
         let data = column.to_data();
         data.get_slice_memory_size()

@@ -58,10 +58,10 @@ impl Visitor {
 
     /// An answer with the name of the session, if the client has none yet.
     fn answered<T>(&self, answer: Answer<T>) -> Answer<T> {
-        let cookie = self.0.cookie().and_then(|cookie| {
-            let cookie = format!("{SESSION_COOKIE}={cookie}; Path=/; HttpOnly; SameSite=Strict");
-            MetadataValue::try_from(cookie).ok()
-        });
+        let cookie = self
+            .0
+            .cookie()
+            .and_then(|cookie| MetadataValue::try_from(format!("{SESSION_COOKIE}={cookie}")).ok());
         let mut answer = answer.map_err(in_words)?;
         if let Some(cookie) = cookie {
             answer.metadata_mut().insert("set-cookie", cookie);

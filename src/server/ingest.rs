@@ -5,7 +5,7 @@ use arrow_flight::sql::{
     server::PeekableFlightDataStream,
 };
 
-use super::{service::Service, session, wire};
+use super::{limits, service::Service, session, wire};
 use crate::{
     error::{Error, Result},
     lake::{CATALOG, TEMPORARY_SCHEMA, TableName},
@@ -35,7 +35,7 @@ impl Service {
                     "ingest: the data for {target} came without a schema"
                 ))
             })?;
-            let rows = engine.ingest(&target, mode, batches).await?;
+            let rows = engine.ingest(&target, mode, limits::received(batches, &engine)).await?;
             i64::try_from(rows).map_err(|_| Error::Internal(format!("{rows} rows are too many")))
         };
         self.change(&query, load).await

@@ -2,13 +2,15 @@
 
 use std::{collections::BTreeSet, future::Future, sync::Arc};
 
-use datafusion::physical_plan::SendableRecordBatchStream;
+use datafusion::physical_plan::{SendableRecordBatchStream, stream::RecordBatchStreamAdapter};
+use futures::TryStreamExt;
 use tonic::metadata::MetadataMap;
 
 use super::service::Service;
 use crate::{
+    engine::Engine,
     error::Result,
-    queries::{Deadline, Origin, Query, Stage, client_timeout},
+    queries::{Deadline, Origin, Query, Stage, batch_bytes, client_timeout},
     statement::{Names, Summary},
 };
 
@@ -102,4 +104,17 @@ pub(super) fn watched(
     deadline: Option<Deadline>,
 ) -> Result<SendableRecordBatchStream> {
     stage.send(rows, deadline)
+}
+
+/// The same rows, counted as they come from a client.
+pub(super) fn received(
+    rows: SendableRecordBatchStream,
+    engine: &Engine,
+) -> SendableRecordBatchStream {
+    let metrics = Arc::clone(engine.metrics());
+    let schema = rows.schema();
+    let rows = rows.inspect_ok(move |batch| {
+        metrics.received(batch.num_rows() as u64, batch_bytes(batch));
+    });
+    Box::pin(RecordBatchStreamAdapter::new(schema, rows))
 }

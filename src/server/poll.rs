@@ -21,6 +21,7 @@ use datafusion::{
     common::{DataFusionError, runtime::SpawnedTask, stats::Precision},
     physical_plan::{
         EmptyRecordBatchStream, ExecutionPlan, SendableRecordBatchStream,
+        metrics::MetricsSet,
         statistics::{StatisticsArgs, StatisticsContext},
         stream::RecordBatchStreamAdapter,
     },
@@ -45,6 +46,8 @@ use crate::{
 
 /// How long a call waits for news before it answers that there are none.
 const LONG_POLL: Duration = Duration::from_secs(2);
+/// What DataFusion's readers count rows by that a condition took out while they were read.
+const PASSED_OVER: &str = "pushdown_rows_pruned";
 /// What marks a descriptor as one of a statement that runs.
 const TYPE_URL: &str = "type.googleapis.com/moodlake.StatementHandle";
 
@@ -321,9 +324,12 @@ fn count(plan: &dyn ExecutionPlan, read: &mut usize, all: &mut usize) -> Option<
         let Precision::Exact(rows) = statistics.num_rows else {
             return None;
         };
-        let given = plan.metrics().and_then(|metrics| metrics.output_rows());
+        let metrics = plan.metrics();
+        let counted = |name: &str| metrics.as_ref()?.sum_by_name(name);
+        let given = metrics.as_ref().and_then(MetricsSet::output_rows);
+        let passed_over = counted(PASSED_OVER).map_or(0, |rows| rows.as_usize());
         *all += rows;
-        *read += given.unwrap_or_default().min(rows);
+        *read += (given.unwrap_or_default() + passed_over).min(rows);
     }
     for child in children {
         count(child.as_ref(), read, all)?;

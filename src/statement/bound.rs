@@ -126,10 +126,10 @@ impl BoundValue {
             Some(ScalarValue::Int64(Some(number))) => usize::try_from(*number).ok(),
             _ => None,
         };
-        match place.and_then(|place| self.values.get(place.checked_sub(1)?)) {
-            Some(value) => Ok(value),
-            None => plan_err!("no parameter has this number"),
+        if let Some(value) = place.and_then(|place| self.values.get(place.checked_sub(1)?)) {
+            return Ok(value);
         }
+        plan_err!("no parameter has this number")
     }
 
     fn called(&self, args: &[Expr]) -> DataFusionResult<&ScalarValue> {

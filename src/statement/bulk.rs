@@ -34,13 +34,15 @@ pub(super) fn of_rows(
         [row] => as_query(row)?,
         _ => None,
     };
+    let rows = rows.iter().map(|row| parameters::widened(row));
+    let rows: Vec<_> = rows.collect::<Result<_>>()?;
     if let Some(query) = query
-        && let Some(batch) = batch(rows)
+        && let Some(batch) = batch(&rows)
     {
         set_source(&mut statement, query);
         return Ok(Some((statement, Bound::rows(batch))));
     }
-    all_values(&statement, rows).map(Some)
+    all_values(&statement, &rows).map(Some)
 }
 
 /// The rows written out one after the other.
@@ -72,7 +74,12 @@ fn values_of(statement: &mut DfStatement) -> Option<&mut Vec<ast::Parens<Vec<ast
     let ast::Statement::Insert(insert) = statement.as_mut() else {
         return None;
     };
-    match insert.source.as_mut()?.body.as_mut() {
+    let query = insert.source.as_mut()?;
+    let is_bare = query.with.is_none() && query.order_by.is_none();
+    if !is_bare || query.limit_clause.is_some() || query.fetch.is_some() {
+        return None;
+    }
+    match query.body.as_mut() {
         SetExpr::Values(values) => Some(&mut values.rows),
         _ => None,
     }
@@ -185,7 +192,7 @@ mod tests {
 
     #[test]
     fn rows_that_are_no_table_are_written_out() {
-        let floats = [vec![0.5.into()], vec![1.5.into()]];
+        let floats = [0.5_f32, 1.5].map(|value| vec![ScalarValue::Float32(Some(value))]);
         assert_eq!(
             inserted("insert into t values ($1), (round($1))", &floats),
             "INSERT INTO t VALUES (\"$\"(1)), (round(\"$\"(1))), (\"$\"(2)), (round(\"$\"(2)))"
@@ -199,11 +206,14 @@ mod tests {
 
     #[test]
     fn only_values_take_many_rows() {
-        let statement = parse_one("insert into t select $1").unwrap();
-        assert!(
-            of_rows(&statement, &[vec![1_i64.into()]])
-                .unwrap()
-                .is_none()
-        );
+        for sql in [
+            "insert into t select $1",
+            "insert into t values ($1) limit $1",
+            "delete from t",
+        ] {
+            let statement = parse_one(sql).unwrap();
+            let rows = of_rows(&statement, &[vec![1_i64.into()]]).unwrap();
+            assert!(rows.is_none(), "{sql}");
+        }
     }
 }

@@ -52,7 +52,7 @@ impl Engine {
             rows,
             scope,
             called,
-        } = self.plan_change(df, statement).await?;
+        } = Box::pin(self.plan_change(df, statement)).await?;
         let note = self.note(&scope, statement, text).await?;
         let state = scope.state;
         match &operation {

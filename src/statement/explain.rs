@@ -91,7 +91,7 @@ impl Engine {
         tree: &DfStatement,
         statement: &Statement,
     ) -> Result<(String, LogicalPlan, Scope)> {
-        let change = self.plan_change(tree, statement).await?;
+        let change = Box::pin(self.plan_change(tree, statement)).await?;
         let action = match &change.operation {
             WriteOp::MergeInto(merge) => {
                 let clauses = merge.clauses.iter();

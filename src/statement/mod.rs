@@ -3,6 +3,7 @@
 //! Planning reads, and never writes or trains. What writes is done when [`Planned::run`] returns; a query streams.
 
 mod access_ddl;
+mod argument_types;
 mod bound;
 mod cancel;
 mod bulk;
@@ -202,7 +203,7 @@ impl Engine {
             Statement::ShowModels => self.plan_show_models().await,
             Statement::ShowGrants => self.plan_show_grants(),
             Statement::ShowSetting(name) => self.plan_setting(name),
-            Statement::ExplainChange(explained) => engine.plan_explained(&explained).await,
+            Statement::ExplainChange(explained) => Box::pin(engine.plan_explained(&explained)).await,
             Statement::DescribeHistory { name, limit } => self.plan_history(&name, limit).await,
             update => Ok(Planned {
                 schema: Arc::new(Schema::empty()),

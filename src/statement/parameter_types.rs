@@ -13,12 +13,13 @@ use datafusion::{
 
 use crate::error::Result;
 
-/// The parameters `$1`, `$2`, … with the types that plans tell, the earlier plans first; text where none does.
+/// The parameters `$1`, `$2`, … with the types that are known before or that plans tell, the earlier plans first; text
+/// where none does.
 pub(super) fn schema<'a>(
+    mut types: BTreeMap<String, DataType>,
     plans: impl IntoIterator<Item = &'a LogicalPlan>,
     count: usize,
 ) -> Result<Schema> {
-    let mut types = BTreeMap::new();
     for plan in plans {
         for (name, data_type) in types_in(plan)? {
             types.entry(name).or_insert(data_type);

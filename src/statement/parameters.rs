@@ -12,8 +12,8 @@ use datafusion::{
     sql::{
         parser::Statement as DfStatement,
         sqlparser::ast::{
-            self, FunctionArg, FunctionArgExpr, Ident, ObjectNamePart, SelectItem, TableFactor,
-            Value, Visit, VisitMut, Visitor, VisitorMut,
+            self, FunctionArg, FunctionArgExpr, ObjectNamePart, TableFactor, Value, VisitMut,
+            VisitorMut,
         },
     },
 };
@@ -60,15 +60,31 @@ pub(super) fn settle(statement: &mut DfStatement) -> Result<usize> {
 /// # Errors
 /// [`Error::Input`] when a parameter has no value, or one that cannot stand there.
 pub(super) fn bind(statement: &mut DfStatement, values: &[ScalarValue]) -> Result<Bound> {
-    let called = bind_after(statement, values, 0)?;
+    let values = widened(values)?;
+    let called = bind_after(statement, &values, 0)?;
     Ok(if called {
-        Bound::values(values.to_vec())
+        Bound::values(values)
     } else {
         Bound::default()
     })
 }
 
-/// As [`bind`], where the values are bound behind others. Tells whether any is called by its number.
+/// Whole numbers as wide as those that are written out, NULL too: the rows of many values are of one type.
+pub(super) fn widened(values: &[ScalarValue]) -> Result<Vec<ScalarValue>> {
+    let values = values.iter().map(|value| match value.data_type() {
+        DataType::Int8
+        | DataType::Int16
+        | DataType::Int32
+        | DataType::UInt8
+        | DataType::UInt16
+        | DataType::UInt32 => Ok(value.cast_to(&DataType::Int64)?),
+        DataType::Utf8View | DataType::LargeUtf8 => Ok(value.cast_to(&DataType::Utf8)?),
+        _ => Ok(value.clone()),
+    });
+    values.collect()
+}
+
+/// As [`bind`], where the values are widened, and bound behind others. Tells whether any is called by its number.
 pub(super) fn bind_after(
     statement: &mut DfStatement,
     values: &[ScalarValue],
@@ -140,18 +156,13 @@ fn plain(value: &ScalarValue, position: Position) -> Option<ast::Expr> {
     }
     match value {
         ScalarValue::Boolean(Some(value)) => Some(ast::Expr::value(Value::Boolean(*value))),
-        ScalarValue::Utf8(Some(text))
-        | ScalarValue::Utf8View(Some(text))
-        | ScalarValue::LargeUtf8(Some(text)) => {
+        ScalarValue::Utf8(Some(text)) => {
             Some(ast::Expr::value(Value::SingleQuotedString(text.clone())))
         }
-        ScalarValue::Int8(_)
-        | ScalarValue::Int16(_)
-        | ScalarValue::Int32(_)
-        | ScalarValue::Int64(_)
-        | ScalarValue::UInt8(_)
-        | ScalarValue::UInt16(_)
-        | ScalarValue::UInt32(_) => Some(number_literal(&value.to_string())),
+        ScalarValue::Int64(Some(number)) => Some(number_literal(&number.to_string())),
+        ScalarValue::Float64(Some(number)) if number.is_finite() => {
+            Some(number_literal(&format!("{number:e}")))
+        }
         _ => None,
     }
 }
@@ -351,7 +362,7 @@ mod tests {
             "select * from recommend($1, k => $4) where a = $2 limit $3",
             &[
                 "it's".into(),
-                0.5.into(),
+                ScalarValue::Float32(Some(0.5)),
                 3_i64.into(),
                 ScalarValue::Int64(None),
             ],

@@ -19,7 +19,10 @@ use super::{
     model_ddl,
     settings::{self, Setting},
     temporary,
-    tokens::{number_parameters, render, rewrite_versions, take_partitioned_by, tokenize},
+    tokens::{
+        number_parameters, quote_current_user, render, rewrite_versions, take_partitioned_by,
+        tokenize,
+    },
     words::Words,
 };
 use crate::{
@@ -104,6 +107,7 @@ pub(crate) fn parse(text: &str) -> Result<Statement> {
 pub(crate) fn parse_in(text: &str, schema: &str, temporary: &[String]) -> Result<Statement> {
     let mut tokens = tokenize(text)?;
     number_parameters(&mut tokens)?;
+    quote_current_user(&mut tokens);
     rewrite_versions(&mut tokens)?;
     if let Some(mut statement) = model_ddl::parse(&tokens, text)? {
         if let Statement::CreateModel(create) = &mut statement {

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::{
-    common::{DataFusionError, ScalarValue},
+    common::{DataFusionError, ScalarValue, SchemaError},
     logical_expr::LogicalPlan,
     sql::{parser::Statement as DfStatement, sqlparser::ast},
 };
 use futures::FutureExt;
 
 use super::{
-    Outcome, Prepared, Statement, bulk, explain, parameter_types,
+    Outcome, Prepared, Statement, argument_types, bulk, explain, parameter_types,
     parameters::{self, Nulls},
     tokens::has_parameters,
 };
@@ -43,7 +43,7 @@ impl Engine {
         self.check_models(&tree)?;
         let scope = self.scope().await?;
         let plan = plan_without_values(&scope, &tree, count).await?;
-        let parameters = parameters_of(&scope, plan.as_ref(), count)?;
+        let parameters = parameters_of(&scope, &tree, plan.as_ref(), count)?;
         let schema = match (&statement, &plan) {
             (Statement::Query(_), Some(plan)) => Arc::clone(plan.schema().inner()),
             (Statement::Query(_), None) => Arc::new(unknown()),
@@ -183,7 +183,8 @@ fn may_pass(error: &Error) -> bool {
         return false;
     };
     match error.find_root() {
-        DataFusionError::SchemaError(..) | DataFusionError::External(_) => false,
+        DataFusionError::External(_) => false,
+        DataFusionError::SchemaError(error, _) => is_parameter(error),
         DataFusionError::Plan(message) => !message.ends_with("not found"),
         _ => true,
     }
@@ -196,17 +197,28 @@ fn analyzed(scope: &Scope, plan: LogicalPlan) -> Result<LogicalPlan> {
     Ok(analyzer.execute_and_check(plan, options, |_, _| {})?)
 }
 
+/// Whether a parameter was looked for as a column, as it is in GROUP BY.
+fn is_parameter(error: &SchemaError) -> bool {
+    matches!(error, SchemaError::FieldNotFound { field, .. } if field.name.starts_with('$'))
+}
+
 /// The parameters as clients are told. Where a parameter goes through several steps the optimised plan tells more.
-fn parameters_of(scope: &Scope, plan: Option<&LogicalPlan>, count: usize) -> Result<Schema> {
+fn parameters_of(
+    scope: &Scope,
+    tree: &DfStatement,
+    plan: Option<&LogicalPlan>,
+    count: usize,
+) -> Result<Schema> {
+    let arguments = argument_types::of(tree);
     let Some(plan) = plan.filter(|_| count > 0) else {
-        return parameter_types::schema([], count);
+        return parameter_types::schema(arguments, [], count);
     };
     if parameter_types::are_known(plan, count)? {
-        return parameter_types::schema([plan], count);
+        return parameter_types::schema(arguments, [plan], count);
     }
     match scope.state.optimize(plan) {
-        Ok(optimized) => parameter_types::schema([plan, &optimized], count),
-        Err(_) => parameter_types::schema([plan], count),
+        Ok(optimized) => parameter_types::schema(arguments, [plan, &optimized], count),
+        Err(_) => parameter_types::schema(arguments, [plan], count),
     }
 }
 

@@ -170,8 +170,9 @@ impl Engine {
         let (plan, schema) = match query {
             Some(query) => {
                 let query = Box::new(ast::Statement::Query(query.clone()));
-                let plan = scope.state.statement_to_plan(DfStatement::Statement(query));
-                let plan = plan.await?;
+                let query = DfStatement::Statement(query);
+                self.check_models(&query)?;
+                let plan = scope.state.statement_to_plan(query).await?;
                 let schema = nullable(plan.schema().as_arrow());
                 (plan, schema)
             }
@@ -195,6 +196,7 @@ impl Engine {
     /// INSERT into a temporary table; nothing else changes one.
     async fn change_temporary(&self, name: &TableName, df: DfStatement) -> Result<u64> {
         let old = self.temporary_table(name)?;
+        self.check_models(&df)?;
         let scope = self.scope().await?;
         let LogicalPlan::Dml(dml) = scope.state.statement_to_plan(df).await? else {
             return Err(Error::Internal(

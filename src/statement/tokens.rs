@@ -129,6 +129,15 @@ pub(super) fn number_parameters(tokens: &mut [Token]) -> Result<()> {
     Ok(())
 }
 
+/// Quotes `current_user` where brackets follow: the parser knows the bare word without them only.
+pub(super) fn quote_current_user(tokens: &mut [Token]) {
+    for pair in meaningful(tokens).windows(2) {
+        if is_word(&tokens[pair[0]], "current_user") && tokens[pair[1]] == Token::LParen {
+            tokens[pair[0]] = Token::make_word("current_user", Some('"'));
+        }
+    }
+}
+
 pub(super) fn rewrite_versions(tokens: &mut [Token]) -> Result<()> {
     let at = meaningful(tokens);
     for (place, window) in at.windows(5).enumerate() {
@@ -289,6 +298,16 @@ mod tests {
         assert!(render(&tokens).contains("\"t@v$2\" AS \"t\""));
         let mut tokens = tokenize("select * from t version as of x").unwrap();
         assert!(rewrite_versions(&mut tokens).is_err());
+    }
+
+    #[test]
+    fn current_user_is_a_function_with_brackets_and_without() {
+        let mut tokens = tokenize("select CURRENT_USER ( ), current_user, 'current_user()'").unwrap();
+        quote_current_user(&mut tokens);
+        assert_eq!(
+            render(&tokens),
+            "select \"current_user\" ( ), current_user, 'current_user()'"
+        );
     }
 
     #[test]

@@ -77,7 +77,7 @@ async fn each_statement_is_a_row_without_its_values() {
             "create table",
             "done",
             "create table gold.secrets(name varchar)",
-            "-"
+            "0"
         ]
     );
     assert_eq!(

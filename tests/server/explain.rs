@@ -43,8 +43,8 @@ async fn what_writes_is_explained_and_not_run() {
         (
             "merge into gold.notes as t using (select 1 as n) as s on t.n = s.n when matched then update set text = 'x' \
              when not matched then insert (n) values (s.n)",
-            "MergeInto: table=gold.notes, on=t.n = s.n",
-            "Projection: Int64(1) AS n",
+            "MergeInto: table=gold.notes, on=gold.notes.n = s.n",
+            "SubqueryAlias: s",
         ),
         (
             "create or replace table gold.copy as select text from gold.notes",

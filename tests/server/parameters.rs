@@ -7,10 +7,10 @@ use arrow::{
         Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Decimal256Array,
         DictionaryArray, DurationSecondArray, FixedSizeBinaryArray, FixedSizeListArray,
         Float32Array, Int8Array, Int64Array, Int64Builder, IntervalMonthDayNanoArray,
-        LargeStringArray, ListArray, MapBuilder, RecordBatch, StringArray, StringBuilder,
-        StringViewArray, StructArray, Time32MillisecondArray, Time64NanosecondArray,
-        TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray,
-        TimestampSecondArray, UInt64Array, new_null_array,
+        LargeStringArray, ListArray, MapBuilder, StringBuilder, StringViewArray, StructArray,
+        Time32MillisecondArray, Time64NanosecondArray, TimestampMicrosecondArray,
+        TimestampMillisecondArray, TimestampNanosecondArray, TimestampSecondArray, UInt64Array,
+        new_null_array,
     },
     buffer::OffsetBuffer,
     datatypes::{DataType, Field, Int32Type, IntervalMonthDayNano, TimeUnit, i256},
@@ -88,7 +88,7 @@ async fn parameters_tell_their_types() {
             "select coalesce(score, ?), case when ? then score else ? end from gold.plays",
             vec![double.clone(), truth.clone(), double.clone()],
         ),
-        ("select 1 where ?", vec![truth]),
+        ("select 1 where ?", vec![truth.clone()]),
         (
             "insert into gold.plays (id, at, price) values (?, ?, ?)",
             vec![int.clone(), instant(None), DataType::Decimal128(10, 2)],
@@ -115,7 +115,11 @@ async fn parameters_tell_their_types() {
         ),
         (
             "select value from generate_series(1, ?) where value > ?",
-            vec![text.clone(), long.clone()],
+            vec![long.clone(), long.clone()],
+        ),
+        (
+            "select * from recommend(?, k => ?, new_artists_only => ?, pace => ?)",
+            vec![text.clone(), long.clone(), truth.clone(), double.clone()],
         ),
         ("select ?, $$?$$, '?'", vec![text]),
         (
@@ -189,7 +193,6 @@ fn values() -> Vec<(ArrayRef, DataType)> {
         Arc::new(TimestampSecondArray::from(vec![1_700_000_000])),
         Arc::new(TimestampMillisecondArray::from(vec![-1]).with_timezone("Europe/Berlin")),
         Arc::new(TimestampMicrosecondArray::from(vec![1]).with_timezone("+02:00")),
-        Arc::new(TimestampNanosecondArray::from(vec![1_234_567_891])),
         Arc::new(DurationSecondArray::from(vec![90])),
         Arc::new(IntervalMonthDayNanoArray::from(vec![
             IntervalMonthDayNano::new(1, 2, 3),
@@ -200,6 +203,11 @@ fn values() -> Vec<(ArrayRef, DataType)> {
         Arc::new(map.finish()),
     ];
     let changed: Vec<(ArrayRef, DataType)> = vec![
+        // Results are in microseconds at most.
+        (
+            Arc::new(TimestampNanosecondArray::from(vec![1_234_567_891])),
+            DataType::Timestamp(TimeUnit::Microsecond, None),
+        ),
         // Numbers are as wide as those that are written out.
         (Arc::new(Int8Array::from(vec![-128])), DataType::Int64),
         (
@@ -270,8 +278,9 @@ async fn every_type_that_a_table_holds_goes_into_it() {
             .unwrap();
         if let Err(error) = statement.execute_update().await {
             let message = error.to_string();
+            let is_huge = sent == DataType::UInt64 && message.contains(&u64::MAX.to_string());
             assert!(
-                message.contains("which a table cannot hold"),
+                is_huge || message.contains("which a table cannot hold"),
                 "{sent}: {message}"
             );
             assert!(!message.contains('\n'), "{message}");

@@ -3,13 +3,11 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{
-        ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray, new_null_array,
-    },
+    array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, new_null_array},
     datatypes::{DataType, Int64Type},
 };
 
-use super::harness::{Flight, fetch, number, query, start, strings, update};
+use super::harness::{Flight, fetch, start, strings, update};
 
 /// A row of parameters, or rows.
 pub(super) fn bound(columns: Vec<ArrayRef>) -> RecordBatch {
@@ -273,4 +271,15 @@ async fn a_statement_prepared_once_sees_what_is_there_now() {
         assert_eq!(integers(&fetch(&mut flight, &info).await, 0), [written]);
         update(&mut flight, "insert into gold.notes values (1)").await;
     }
+}
+
+#[tokio::test]
+async fn a_number_bounds_the_frame_of_a_window() {
+    let running = start().await;
+    let mut flight = running.flight.clone();
+    let sql = "select cast(sum(x) over (order by x range between ? preceding and ? following) as bigint) as total \
+               from (values (1.0), (2.0), (4.0)) as t(x) order by x";
+    let reach: ArrayRef = Arc::new(arrow::array::Float64Array::from(vec![1.25]));
+    let batches = answer(&mut flight, sql, bound(vec![Arc::clone(&reach), reach])).await;
+    assert_eq!(integers(&batches, 0), [3, 3, 4]);
 }

@@ -131,6 +131,14 @@ pub fn tables_read(function: &str) -> &'static [&'static str] {
         .map_or(&[], |(_, tables)| tables)
 }
 
+/// The parameters of a function in `FROM`, in positional order; none for functions that this crate has not.
+#[must_use]
+pub fn relation_parameters(function: &str) -> Option<&'static [Parameter]> {
+    let signatures = relation_signatures().into_iter();
+    let mut signatures = signatures.filter(|signature| signature.function == function);
+    signatures.next().map(|signature| signature.parameters)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

@@ -97,11 +97,11 @@ pub(crate) const SIGNATURES: &[RelationSignature] = &[
         function: "recommend",
         parameters: &[
             Parameter::Value("mode"),
-            Parameter::Value("k"),
+            Parameter::Count("k"),
             Parameter::Value("user_id"),
             Parameter::Value("context"),
-            Parameter::Value("new_artists_only"),
-            Parameter::Value("pace"),
+            Parameter::Flag("new_artists_only"),
+            Parameter::Number("pace"),
             Parameter::Relation("plays"),
             Parameter::Relation("tracks"),
             Parameter::Relation("candidates"),
@@ -109,7 +109,7 @@ pub(crate) const SIGNATURES: &[RelationSignature] = &[
     },
     RelationSignature {
         function: "recommend_all",
-        parameters: &[Parameter::Value("mode"), Parameter::Value("k")],
+        parameters: &[Parameter::Value("mode"), Parameter::Count("k")],
     },
     RelationSignature {
         function: "listening_profile",

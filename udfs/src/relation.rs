@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use datafusion::{
     common::{
         DFSchema, DataFusionError, Result, ScalarValue, Spans, TableReference, plan_datafusion_err,
@@ -34,8 +35,14 @@ pub struct RelationSignature {
 /// One parameter of a table function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Parameter {
-    /// A constant; `NULL` when left out.
+    /// A constant text; `NULL` when left out.
     Value(&'static str),
+    /// A constant whole number; `NULL` when left out.
+    Count(&'static str),
+    /// A constant number; `NULL` when left out.
+    Number(&'static str),
+    /// True or false; `NULL` when left out.
+    Flag(&'static str),
     /// A relation: `(SELECT …)` or a CTE's name, and a table's name after [`expand_inputs`](crate::expand_inputs); `NULL`
     /// when left out.
     Relation(&'static str),
@@ -46,7 +53,23 @@ impl Parameter {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Self::Value(name) | Self::Relation(name) => name,
+            Self::Value(name)
+            | Self::Count(name)
+            | Self::Number(name)
+            | Self::Flag(name)
+            | Self::Relation(name) => name,
+        }
+    }
+
+    /// The type of its constants; none for a relation.
+    #[must_use]
+    pub fn data_type(self) -> Option<DataType> {
+        match self {
+            Self::Value(_) => Some(DataType::Utf8),
+            Self::Count(_) => Some(DataType::Int64),
+            Self::Number(_) => Some(DataType::Float64),
+            Self::Flag(_) => Some(DataType::Boolean),
+            Self::Relation(_) => None,
         }
     }
 }
@@ -219,22 +242,21 @@ impl RelationSignature {
                 Ok(Expr::Literal(ScalarValue::Null, None))
             }
             (Parameter::Relation(name), _) => self.plan_input(name, value, context),
-            (
-                Parameter::Value(name),
-                ast::Expr::Identifier(_) | ast::Expr::CompoundIdentifier(_),
-            ) => {
+            (_, ast::Expr::Identifier(_) | ast::Expr::CompoundIdentifier(_)) => {
+                let name = parameter.name();
                 plan_err!(
                     "{}: argument '{name}' is a constant, text goes in quotes: {name} => '{value}'",
                     self.function
                 )
             }
-            (Parameter::Value(name), ast::Expr::Subquery(_)) => {
+            (_, ast::Expr::Subquery(_)) => {
                 plan_err!(
-                    "{}: argument '{name}' is a constant, not a query",
-                    self.function
+                    "{}: argument '{}' is a constant, not a query",
+                    self.function,
+                    parameter.name()
                 )
             }
-            (Parameter::Value(_), _) => context.sql_to_expr(value.clone(), &DFSchema::empty()),
+            _ => context.sql_to_expr(value.clone(), &DFSchema::empty()),
         }
     }
 

@@ -43,7 +43,7 @@ pub(crate) const SIGNATURE: RelationSignature = RelationSignature {
         Parameter::Value("model"),
         Parameter::Relation("input"),
         Parameter::Value("class"),
-        Parameter::Value("top_k"),
+        Parameter::Count("top_k"),
         Parameter::Value("output"),
     ],
 };

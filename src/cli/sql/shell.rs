@@ -9,7 +9,6 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::task::block_in_place;
 
-use crate::cli::complain;
 use crate::cli::output::{self, RowFormat};
 use crate::cli::progress::Progress;
 use crate::client::Client;
@@ -161,7 +160,7 @@ impl Shell {
                     Err(error) => Err(error),
                 };
                 done.unwrap_or_else(|error| {
-                    complain(&at(error, file.map(|file| file.path), None));
+                    self.complain(&at(error, file.map(|file| file.path), None));
                     Next::Failed
                 })
             }
@@ -178,7 +177,7 @@ impl Shell {
         let statements = match split(text) {
             Ok(statements) => statements,
             Err(error) => {
-                complain(&at(error, path, None));
+                self.complain(&at(error, path, None));
                 return Next::Failed;
             }
         };
@@ -198,7 +197,7 @@ impl Shell {
                 Ok(next) => return next,
                 Err(error) => {
                     let mark = pointed(statement, &error.to_string());
-                    complain(&at(error, path, place.as_ref()));
+                    self.complain(&at(error, path, place.as_ref()));
                     if let Some(mark) = mark {
                         self.progress.note(&mark);
                     }
@@ -351,6 +350,11 @@ impl Shell {
             Some(entry) => self.enter(entry, Some(&mut file), &mut lines).await,
             None => Next::Continue,
         }
+    }
+
+    /// Tells what went wrong, on a line of its own.
+    fn complain(&self, error: &Error) {
+        self.progress.note(&format!("error: {error}"));
     }
 
     fn print(&self, text: &str) -> Result<()> {

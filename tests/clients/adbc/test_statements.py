@@ -233,13 +233,12 @@ def test_a_partition_that_never_was_is_refused(cursor, query, partition):
 def test_incremental_execution_tells_its_progress(cursor):
     cursor.adbc_statement.set_options(**{"adbc.statement.exec.incremental": "true"})
     sql = "select value from generate_series(1, 30000)"
-    found = []
-    while True:
-        partitions, _ = cursor.adbc_execute_partitions(sql)
-        if not partitions:
-            break
+    found, progress = [], []
+    while partitions := cursor.adbc_execute_partitions(sql)[0]:
         found.extend(partitions)
-    assert cursor.adbc_statement.get_option_float("adbc.statement.exec.progress") == 1.0
+        progress.append(cursor.adbc_statement.get_option_float("adbc.statement.exec.progress"))
+    assert progress == sorted(progress)
+    assert progress[-1] == 1.0
     rows = []
     for partition in found:
         cursor.adbc_read_partition(partition)

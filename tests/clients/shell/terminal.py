@@ -11,6 +11,8 @@ import termios
 import time
 
 PATIENCE_SECONDS = 30
+# How long a completion may take before someone presses the key again.
+TAB_SECONDS = 1
 READ_BYTES = 65536
 
 CONTROL_C, CONTROL_D, UP, TAB, ENTER = "\x03", "\x04", "\x1b[A", "\t", "\r"
@@ -49,17 +51,25 @@ class Terminal:
 
     def until(self, pattern):
         """What was shown since the last call, once `pattern` is in it."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not (found := re.search(pattern, self.shown()[self.read_to :], re.MULTILINE)):
-            if not self._read(deadline):
-                raise AssertionError(f"{pattern!r} never came after:\n{self.shown()[self.read_to:]}")
+        found = self._seen(pattern, time.monotonic() + PATIENCE_SECONDS)
+        assert found, f"{pattern!r} never came after:\n{self.shown()[self.read_to:]}"
         start, self.read_to = self.read_to, self.read_to + found.end()
         return self.shown()[start : self.read_to]
+
+    def complete(self, text, pattern):
+        """Types a text and Tab, again while the names that it needs are still being read."""
+        self.type(text)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            self.type(TAB)
+            if self._seen(pattern, time.monotonic() + TAB_SECONDS):
+                break
+        self.until(pattern)
 
     def shown(self):
         """Everything so far, without colours, and with line ends as in files."""
         text = self.raw.decode(errors="replace")
-        return ESCAPES.sub("", text).replace("\r\n", "\n")
+        return ESCAPES.sub("", text).replace("\r\n", "\n").replace("\r", "")
 
     def ended(self):
         """The exit code, once it has one."""
@@ -73,6 +83,12 @@ class Terminal:
         self.process.kill()
         self.process.wait(PATIENCE_SECONDS)
         os.close(self.terminal)
+
+    def _seen(self, pattern, deadline):
+        while not (found := re.search(pattern, self.shown()[self.read_to :], re.MULTILINE)):
+            if not self._read(deadline):
+                return None
+        return found
 
     def _read(self, deadline):
         """More of what is written; false at its end, or when there is no time left."""

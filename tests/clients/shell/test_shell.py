@@ -6,7 +6,7 @@ import re
 
 import pyarrow.parquet as parquet
 import pytest
-from terminal import CONTROL_C, CONTROL_D, ENTER, TAB, UP
+from terminal import CONTROL_C, CONTROL_D, ENTER, UP
 
 PROMPT = r"^\S+> $"
 SLOW = "select count(*) from generate_series(1, 100000000000) as s (n) where n % 7 = 3;"
@@ -78,7 +78,7 @@ def test_control_c_cancels_a_statement_and_keeps_the_shell(shell):
     shell.enter(SLOW)
     shell.until(r"running \d+ s")
     shell.type(CONTROL_C)
-    shell.until(r"^cancelled\n.*> $")
+    shell.until(r"cancelled\n\S+> $")
     assert "| 1 |" in answer(shell, "select 1 as n;")
 
 
@@ -121,19 +121,16 @@ def test_a_history_that_cannot_be_kept_stops_nobody(start, lake, tmp_path):
 
 
 def test_tab_completes_names_of_the_lake(shell):
-    shell.type("select note_i" + TAB)
-    shell.until("note_id")
-    shell.type(" fr" + TAB + " gold.sho" + TAB)
-    shell.until("gold.short_notes")
+    shell.complete("select note_i", "note_id")
+    shell.complete(" fr", "from")
+    shell.complete(" gold.sho", "gold.short_notes")
     shown = answer(shell, " order by note_id;")
     assert "|       2 |" in shown and "(2 rows" in shown
-    answer(shell, "create table gold.made_later (later_on int);")
-    shell.type("select later" + TAB)
-    shell.until("later_on")
+    answer(shell, "create table gold.made_later (written_on int);")
+    shell.complete("select writ", "written_on")
     shell.type(CONTROL_C)
     shell.until(PROMPT)
-    shell.type("\\tim" + TAB)
-    shell.until("timing")
+    shell.complete("\\tim", "timing")
     assert "timing: off" in answer(shell, "")
 
 
@@ -183,10 +180,10 @@ def test_a_long_result_goes_through_the_pager(start, lake, tmp_path):
     pager = {"PAGER": f"cat >> {seen}"}
     shell = start("--dir", str(lake), variables=pager, rows=24)
     shell.until(PROMPT)
-    assert "| 5 |" in answer(shell, "select value from generate_series(1, 5);").replace("     ", "")
+    assert "|     5 |\n" in answer(shell, "select value from generate_series(1, 5);")
     assert not seen.exists()
     shown = answer(shell, "select value from generate_series(1, 100);")
-    assert "(100 rows" in shown and "| 50" not in shown
+    assert "(100 rows" in shown and " 50 |" not in shown
     assert seen.read_text().count("\n") == 104
     answer(shell, "\\pager off")
     assert "   100 |" in answer(shell, "select value from generate_series(1, 100);")
@@ -196,7 +193,7 @@ def test_a_pager_that_is_left_ends_its_statement(start, lake):
     shell = start("--dir", str(lake), variables={"PAGER": "head -n 5"}, rows=24)
     shell.until(PROMPT)
     shown = answer(shell, "select value from generate_series(1, 1000000000000);")
-    assert "|     1 |" in shown.replace("  ", " ").replace("  ", " ") or "1 |" in shown
+    assert re.search(r"\| +1 \|\n", shown)
     assert re.search(r"\(first [\d,]+ rows", shown)
     assert "error" not in shown
 

@@ -67,7 +67,7 @@ def test_a_table_without_an_owner_is_not_a_listeners(ask):
         "create or replace view gold.all_listens as select 1 as n",
         "create schema lounge",
         "grant select on gold.notices to lea",
-        "drop schema gold",
+        "drop view gold.all_listens",
     ],
 )
 def test_a_listener_changes_nothing(ask, sql):

@@ -101,9 +101,9 @@ class ListingTest {
     }
 
     @Test
-    void tableTypesAreThree() throws SQLException {
+    void tableTypesAreFour() throws SQLException {
         assertEquals(
-                List.of("SYSTEM TABLE", "TABLE", "VIEW"),
+                List.of("LOCAL TEMPORARY", "SYSTEM TABLE", "TABLE", "VIEW"),
                 Lake.column(metaData.getTableTypes(), "TABLE_TYPE"));
     }
 
