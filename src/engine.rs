@@ -43,6 +43,10 @@ use crate::{
 use runtime::Runtime;
 use stoppable::stoppable;
 
+/// A sort keeps this part of its statement's memory free to merge with, and no more bytes than DataFusion thinks good.
+const SORT_SHARE: u64 = 64;
+const MOST_SORT_RESERVE: usize = 10 << 20;
+
 /// Where an engine keeps its tables, and which files its statements may read.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -177,7 +181,10 @@ impl Engine {
     }
 
     /// The same with joins that need no memory for a whole side.
-    pub(crate) fn with_sorted_joins(&self) -> Self {
+    pub(crate) async fn with_sorted_joins(&self) -> Self {
+        if let Some(memory) = &self.memory {
+            memory::given_back(memory).await;
+        }
         Self {
             sorts_joins: true,
             ..self.clone()
@@ -357,6 +364,12 @@ impl Engine {
         Arc::new(state)
     }
 
+    /// What a sort keeps free to merge with: little where a statement has little.
+    fn sort_reserve(&self) -> usize {
+        let share = self.limits().statement_memory / SORT_SHARE;
+        usize::try_from(share).map_or(MOST_SORT_RESERVE, |share| share.min(MOST_SORT_RESERVE))
+    }
+
     /// A session with every function, and without a catalogue.
     fn base_session(&self, models: &Arc<ModelSource>) -> Result<SessionState> {
         let mut config = SessionConfig::new()
@@ -364,6 +377,7 @@ impl Engine {
             .with_default_catalog_and_schema(CATALOG, DEFAULT_SCHEMA);
         let options = config.options_mut();
         options.execution.parquet.pushdown_filters = true;
+        options.execution.sort_spill_reservation_bytes = self.sort_reserve();
         options.execution.time_zone = Some("UTC".into());
         let state = SessionStateBuilder::new()
             .with_config(config)

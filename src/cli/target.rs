@@ -23,7 +23,8 @@ pub(super) struct Target {
     #[command(flatten)]
     place: Place,
     /// The user of the server; the password comes from $MOODLAKE_PASSWORD, or is asked for
-    #[arg(long, value_name = "NAME", requires = "server")]
+    // Both, for what conflicts with the server makes it required no more.
+    #[arg(long, value_name = "NAME", requires = "server", conflicts_with = "dir")]
     user: Option<String>,
 }
 
@@ -37,7 +38,7 @@ pub(super) struct Place {
     #[arg(long, value_name = "URL", value_parser = server_url, conflicts_with = "dir")]
     server: Option<String>,
     /// The certificate (PEM) of whoever signed the server's [default: those that the system trusts]
-    #[arg(long, value_name = "FILE", requires = "server")]
+    #[arg(long, value_name = "FILE", requires = "server", conflicts_with = "dir")]
     ca: Option<PathBuf>,
 }
 

@@ -9,6 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use datafusion::{
@@ -20,6 +21,10 @@ use datafusion::{
 };
 
 use crate::limits::{Bytes, Limits};
+
+/// How often it is looked whether memory was given back, and how long.
+const END_STEP: Duration = Duration::from_millis(2);
+const LONGEST_END: Duration = Duration::from_secs(5);
 
 /// The memory of all statements.
 #[derive(Debug)]
@@ -68,6 +73,14 @@ pub(crate) fn for_one_statement(runtime: &Arc<RuntimeEnv>) -> Arc<RuntimeEnv> {
         memory_pool: Arc::new(pool),
         ..runtime.as_ref().clone()
     })
+}
+
+/// Waits until a plan that was dropped holds no memory any more: its tasks end a little later.
+pub(crate) async fn given_back(statement: &RuntimeEnv) {
+    let start = Instant::now();
+    while statement.memory_pool.reserved() > 0 && start.elapsed() < LONGEST_END {
+        tokio::time::sleep(END_STEP).await;
+    }
 }
 
 /// The memory of one statement.

@@ -6,7 +6,10 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use arrow::{array::RecordBatch, datatypes::SchemaRef};
+use arrow::{
+    array::{Array, RecordBatch},
+    datatypes::{Schema, SchemaRef},
+};
 use async_trait::async_trait;
 use datafusion::{
     catalog::{MemTable, SchemaProvider, TableProvider},
@@ -51,14 +54,16 @@ impl TemporaryTable {
         pool: &Arc<dyn MemoryPool>,
     ) -> Result<Self> {
         let memory = MemoryConsumer::new(format!("temporary table {name}")).register(pool);
+        let open = accepting_nulls(&schema);
         let mut batches = before.map_or_else(Vec::new, |before| before.batches.clone());
         for batch in &batches {
             memory.try_grow(batch.get_array_memory_size())?;
         }
         while let Some(batch) = rows.try_next().await? {
             memory.try_grow(batch.get_array_memory_size())?;
+            refuse_nulls(name, &schema, &batch)?;
             let columns = batch.columns().to_vec();
-            batches.push(RecordBatch::try_new(Arc::clone(&schema), columns)?);
+            batches.push(RecordBatch::try_new(Arc::clone(&open), columns)?);
         }
         Ok(Self {
             schema,
@@ -152,8 +157,9 @@ impl SchemaProvider for TemporaryTables {
         let Some(table) = self.get(name) else {
             return Ok(None);
         };
-        let rows = vec![table.batches.clone()];
-        let table = MemTable::try_new(Arc::clone(&table.schema), rows)?;
+        // One must reach the check, which names the column, and not fail while it is planned.
+        let schema = accepting_nulls(&table.schema);
+        let table = MemTable::try_new(schema, vec![table.batches.clone()])?;
         Ok(Some(Arc::new(table)))
     }
 
@@ -163,6 +169,23 @@ impl SchemaProvider for TemporaryTables {
 
     fn table_exist(&self, name: &str) -> bool {
         self.get(name).is_some()
+    }
+}
+
+fn accepting_nulls(schema: &Schema) -> SchemaRef {
+    let fields = schema.fields().iter();
+    let fields = fields.map(|field| field.as_ref().clone().with_nullable(true));
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+fn refuse_nulls(name: &str, schema: &Schema, rows: &RecordBatch) -> Result<()> {
+    let mut columns = schema.fields().iter().zip(rows.columns());
+    match columns.find(|(field, column)| !field.is_nullable() && column.null_count() > 0) {
+        Some((field, _)) => Err(Error::Constraint(format!(
+            "temporary table '{name}': column '{}' is NOT NULL, but a row has NULL there",
+            field.name()
+        ))),
+        None => Ok(()),
     }
 }
 

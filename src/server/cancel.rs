@@ -5,12 +5,11 @@
 
 use arrow_flight::{
     CancelFlightInfoRequest, CancelFlightInfoResult, CancelStatus, FlightInfo,
-    sql::{ActionCancelQueryRequest, Any, Command, TicketStatementQuery},
+    sql::ActionCancelQueryRequest,
 };
-use bytes::Bytes;
 use prost::Message;
 
-use super::{poll, service::Service};
+use super::{command, poll, service::Service};
 use crate::error::{Error, Result};
 
 impl Service {
@@ -42,13 +41,13 @@ impl Service {
             let polled = self.shared.polls.reach(caller, &handle);
             return Ok(status(polled.ok_or_else(unknown)?.cancel(reason)));
         }
-        let tickets = info.endpoint.iter().filter_map(|end| end.ticket.as_ref());
-        let handles = tickets.filter_map(|ticket| handle_in(&ticket.ticket));
-        // Metadata is told at once: it has no handle, and nothing to end.
         let mut was_ended = false;
-        for handle in handles {
-            let answer = self.shared.answers.reach(caller, &handle);
-            was_ended |= answer.ok_or_else(unknown)?.cancel(reason.clone());
+        for ticket in info.endpoint.iter().filter_map(|end| end.ticket.as_ref()) {
+            // Metadata is told at once: it has no handle, and nothing to end.
+            if let Some(handle) = command::handle_in("CancelFlightInfo", &ticket.ticket)? {
+                let answer = self.shared.answers.reach(caller, &handle);
+                was_ended |= answer.ok_or_else(unknown)?.cancel(reason.clone());
+            }
         }
         Ok(status(was_ended))
     }
@@ -59,15 +58,5 @@ fn status(was_ended: bool) -> CancelStatus {
         CancelStatus::Cancelled
     } else {
         CancelStatus::NotCancellable
-    }
-}
-
-/// The handle in a statement's ticket.
-pub(crate) fn handle_in(ticket: &Bytes) -> Option<Bytes> {
-    match Command::try_from(Any::decode(ticket.clone()).ok()?).ok()? {
-        Command::TicketStatementQuery(TicketStatementQuery { statement_handle }) => {
-            Some(statement_handle)
-        }
-        _ => None,
     }
 }

@@ -6,19 +6,15 @@ use arrow::ipc::writer::IpcWriteOptions;
 use arrow_flight::{
     Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo,
     HandshakeRequest, HandshakeResponse, PollInfo, PutResult, SchemaAsIpc, SchemaResult, Ticket,
-    flight_descriptor::DescriptorType,
     flight_service_server::FlightService,
-    sql::{Any, Command},
 };
-use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
-use prost::Message;
 use tonic::{Request, Response, Status, Streaming, metadata::MetadataValue};
 
 use super::{
     actions,
     auth::handshake,
-    metadata, poll,
+    command, poll,
     service::{Calls, Credentials, Entrance},
     session::SESSION_COOKIE,
     switchboard::Switchboard,
@@ -79,32 +75,6 @@ fn in_words(status: Status) -> Status {
     status
 }
 
-/// Refuses what is no command of Flight SQL.
-fn check_command(what: &str, command: &Bytes) -> Result<Command, Error> {
-    let any = Any::decode(command.clone()).ok();
-    let understood = any.and_then(|any| Command::try_from(any).ok());
-    match understood {
-        Some(Command::Unknown(any)) => Err(Error::Input(format!(
-            "{what}: '{}' is no command of Flight SQL",
-            metadata::command_name(&any.type_url)
-        ))),
-        Some(command) => Ok(command),
-        None => Err(Error::Input(format!(
-            "{what}: this is no command of Flight SQL"
-        ))),
-    }
-}
-
-/// Refuses a descriptor that is a path: tables are asked for by SQL.
-fn check_descriptor(what: &str, descriptor: &FlightDescriptor) -> Result<Command, Error> {
-    if descriptor.r#type() == DescriptorType::Path {
-        return Err(Error::Input(format!(
-            "{what}: paths name nothing here; send a command of Flight SQL, such as a statement"
-        )));
-    }
-    check_command(what, &descriptor.cmd)
-}
-
 type Answer<T> = Result<Response<T>, Status>;
 type Replies<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
@@ -120,7 +90,7 @@ impl FlightService for Front {
 
     async fn get_schema(&self, request: Request<FlightDescriptor>) -> Answer<SchemaResult> {
         let (visitor, request) = self.visitor(request).await?;
-        check_descriptor("GetSchema", request.get_ref())?;
+        command::of_descriptor("GetSchema", request.get_ref())?;
         let schema = visitor.0.schema_of(request.into_inner().cmd).await?;
         let options = IpcWriteOptions::default();
         let result = SchemaAsIpc::new(&schema, &options).try_into();
@@ -146,7 +116,7 @@ impl FlightService for Front {
     }
     async fn get_flight_info(&self, request: Request<FlightDescriptor>) -> Answer<FlightInfo> {
         let (visitor, request) = self.visitor(request).await?;
-        check_descriptor("GetFlightInfo", request.get_ref())?;
+        command::of_descriptor("GetFlightInfo", request.get_ref())?;
         visitor.answered(visitor.switchboard().get_flight_info(request).await)
     }
     async fn poll_flight_info(&self, request: Request<FlightDescriptor>) -> Answer<PollInfo> {
@@ -155,13 +125,13 @@ impl FlightService for Front {
             let info = visitor.0.poll(request.into_inner()).await?;
             return visitor.answered(Ok(Response::new(info)));
         }
-        check_descriptor("PollFlightInfo", request.get_ref())?;
+        command::of_descriptor("PollFlightInfo", request.get_ref())?;
         let info = visitor.switchboard().get_flight_info(request).await;
         visitor.answered(info.map(|info| info.map(poll::complete)))
     }
     async fn do_get(&self, request: Request<Ticket>) -> Answer<Self::DoGetStream> {
         let (visitor, request) = self.visitor(request).await?;
-        check_command("DoGet", &request.get_ref().ticket)?;
+        command::of_bytes("DoGet", &request.get_ref().ticket)?;
         visitor.answered(visitor.switchboard().do_get(request).await)
     }
     async fn do_put(&self, request: Request<Streaming<FlightData>>) -> Answer<Self::DoPutStream> {

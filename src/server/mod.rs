@@ -8,6 +8,7 @@ pub(crate) mod columns;
 mod auth;
 mod cancel;
 mod clock;
+mod command;
 mod connection;
 mod front;
 mod handles;

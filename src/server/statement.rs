@@ -28,7 +28,7 @@ use prost::Message;
 use tonic::Response;
 
 use super::{
-    cancel, handles::Issued, keep_alive::kept_alive, limits, service::Service, session, substrait,
+    command, handles::Issued, keep_alive::kept_alive, limits, service::Service, session, substrait,
     wire,
 };
 use crate::{
@@ -278,8 +278,10 @@ impl Service {
         let endpoint = request.endpoint.ok_or_else(|| {
             Error::Input("RenewFlightEndpoint: there is no endpoint in the request".into())
         })?;
-        let ticket = endpoint.ticket.as_ref();
-        let Some(handle) = ticket.and_then(|ticket| cancel::handle_in(&ticket.ticket)) else {
+        let ticket = endpoint.ticket.as_ref().ok_or_else(|| {
+            Error::Input("RenewFlightEndpoint: there is no ticket in the endpoint".into())
+        })?;
+        let Some(handle) = command::handle_in("RenewFlightEndpoint", &ticket.ticket)? else {
             return Ok(endpoint);
         };
         let renewed = self.shared.answers.renew(self.engine.caller(), &handle);

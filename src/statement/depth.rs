@@ -18,7 +18,12 @@ struct Depth {
     operators: u64,
     /// Queries and joins in the whole statement.
     queries: u64,
+    /// Words with nothing between them: no statement has many, but the parser recurses into some.
+    words: u64,
 }
+
+/// More than any statement has that can be read.
+const MOST_WORDS: u64 = 200;
 
 impl Limits {
     /// Refuses a statement whose text is too long, or that would nest too deep.
@@ -28,6 +33,12 @@ impl Limits {
     pub fn check_statement(&self, sql: &str) -> Result<()> {
         self.check_text(sql)?;
         let depth = Depth::of(sql);
+        if depth.words > MOST_WORDS {
+            return Err(Error::Input(format!(
+                "SQL: {} words follow each other, which is no statement",
+                depth.words
+            )));
+        }
         if !is_within(depth.operators, self.operators) {
             return Err(Error::Exhausted(format!(
                 "an expression of the statement chains {} operators, more than the {} that one may have \
@@ -53,7 +64,16 @@ impl Depth {
         let mut depth = Self::default();
         // Operators of each expression that is open, the innermost last.
         let mut open = vec![0];
+        let mut words = 0;
         for token in &tokens {
+            match token {
+                Token::Word(_) => {
+                    words += 1;
+                    depth.words = depth.words.max(words);
+                }
+                Token::Whitespace(_) => {}
+                _ => words = 0,
+            }
             match token {
                 Token::LParen => open.push(0),
                 Token::RParen if open.len() > 1 => {
@@ -150,8 +170,12 @@ mod tests {
             ("select * from a join b on a.x = b.x join c on true", 1, 3),
             ("select 'not closed", 0, 0),
         ] {
-            let expected = Depth { operators, queries };
-            assert_eq!(Depth::of(sql), expected, "{sql}");
+            let depth = Depth::of(sql);
+            assert_eq!(
+                (depth.operators, depth.queries),
+                (operators, queries),
+                "{sql}"
+            );
         }
     }
 
@@ -169,6 +193,22 @@ mod tests {
         assert!(
             message.contains("3000 queries") && message.contains("--max-queries"),
             "{message}"
+        );
+    }
+
+    #[test]
+    fn words_without_anything_between_them_are_no_statement() {
+        let limits = Limits::default();
+        let sql = format!("select {} '1 day'", "interval ".repeat(300));
+        let message = limits.check_statement(&sql).unwrap_err().to_string();
+        assert_eq!(
+            message,
+            "SQL: 301 words follow each other, which is no statement"
+        );
+        assert!(
+            limits
+                .check_statement("select a from b where c is not null order by d")
+                .is_ok()
         );
     }
 }

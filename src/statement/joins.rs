@@ -64,6 +64,7 @@ async fn or_sorted(
         Some(Err(error)) if is_short(&error) => {
             drop(rows);
             tracing::debug!(%error, "running again with joins that spill");
+            memory::given_back(&memory).await;
             sort_joins(&mut state);
             Ok(execute(physical(&plan, &state).await?, &state, &memory)?)
         }

@@ -306,7 +306,7 @@ impl Engine {
                     tokio::time::sleep(CONFLICT_PAUSE * attempt).await;
                 }
                 Err(error) if joins::is_short_of_memory(&error) && !self.sorts_joins() => {
-                    let sorting = self.with_sorted_joins();
+                    let sorting = self.with_sorted_joins().await;
                     return sorting.carry_out_once(statement, text).boxed().await;
                 }
                 outcome => return outcome,

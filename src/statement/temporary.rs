@@ -12,7 +12,8 @@ use datafusion::{
         parser::Statement as DfStatement,
         resolve::resolve_table_references,
         sqlparser::ast::{
-            self, Ident, ObjectName, ObjectNamePart, TableFactor, VisitMut, VisitorMut,
+            self, ColumnOption, Ident, ObjectName, ObjectNamePart, TableFactor, VisitMut,
+            VisitorMut,
         },
     },
 };
@@ -160,12 +161,7 @@ impl Engine {
             Some(_) if !create.replace => return Err(exists(name)),
             _ => {}
         }
-        if !create.partition_by.is_empty() || !create.constraints.is_empty() {
-            return Err(Error::Unsupported(format!(
-                "CREATE TEMPORARY TABLE {}: CHECK and PARTITIONED BY are not offered",
-                name.table
-            )));
-        }
+        refuse_options(create)?;
         let scope = self.scope().await?;
         let (plan, schema) = match query {
             Some(query) => {
@@ -294,6 +290,21 @@ impl Engine {
         let table = self.session().temporary().get(&name.table);
         table.ok_or_else(|| missing(name))
     }
+}
+
+/// Refuses what is kept of a table on disk only.
+fn refuse_options(create: &CreateTable) -> Result<()> {
+    let options = create.columns.iter().flat_map(|column| &column.options);
+    let are_plain = options
+        .map(|definition| &definition.option)
+        .all(|option| matches!(option, ColumnOption::Null | ColumnOption::NotNull));
+    if are_plain && create.partition_by.is_empty() && create.constraints.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Unsupported(format!(
+        "CREATE TEMPORARY TABLE {}: CHECK and PARTITIONED BY are not offered",
+        create.name.table
+    )))
 }
 
 /// The rows with the columns of a table, found by name; those that are not given are null.

@@ -14,7 +14,8 @@ use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use crate::program::{command, moodlake};
 use crate::text;
 
-const ROWS: &str = "select value as n, 'row ' || value as name from generate_series(1, 20000)";
+const ROWS: &str = "select value as n, 'row ' || value as name from generate_series(1, 20000) \
+                    order by value";
 const ROW_COUNT: i64 = 20_000;
 
 #[test]
@@ -152,8 +153,8 @@ fn a_file_is_replaced_whole_or_not_at_all() -> Result<()> {
     fs::create_dir(&lake)?;
     let out = dir.path().join("rows.csv");
     fs::write(&out, "as it was")?;
-    let late = "select 1 / (value - 15000) as x from generate_series(1, 20000)";
-    for statement in [late, "select 1 as x from nowhere", "create schema other"] {
+    let failing = "select 1 / (value - 15000) as x from generate_series(1, 20000)";
+    for statement in [failing, "select 1 as x from nowhere", "create schema other"] {
         let arguments = [
             "sql",
             statement,

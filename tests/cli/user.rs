@@ -221,7 +221,7 @@ fn every_command_can_say_who_connects() -> Result<()> {
         "--days",
         "2",
         "--tracks",
-        "50",
+        "100",
         "--out",
         text(&data),
     ])?

@@ -80,7 +80,7 @@ impl Records {
     }
 
     fn push_row(&self, text: &mut String, texts: &[Vec<String>], row: usize) {
-        text.push_str(&format!("-[ row {} ]-\n", self.rows));
+        text.extend(["-[ row ", &self.rows.to_string(), " ]-\n"]);
         let empty = " ".repeat(self.name_width);
         for (name, texts) in self.names.iter().zip(texts) {
             let mut lines = fold(&texts[row], self.value_width);

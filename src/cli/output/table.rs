@@ -1,6 +1,6 @@
-//! A table in a frame. Its columns are as wide as the first rows need; later cells are folded into
-//! them, so that a result of any length is printed as it comes. What is too wide for its terminal
-//! has one line for each value instead.
+//! A table in a frame. Its columns are as wide as the first rows need, and wider once later rows need
+//! it, so that a result of any length is printed as it comes. What is too wide for its terminal has
+//! one line for each value instead.
 
 use std::io::Write;
 
@@ -37,6 +37,8 @@ enum Shape {
 }
 
 struct Column {
+    /// What the widest cell so far needs.
+    needed: usize,
     width: usize,
     is_right: bool,
 }
@@ -55,7 +57,11 @@ impl<W: Write> TableRows<W> {
 
     /// Writes the header and what was held back.
     fn begin(&mut self) -> Result<()> {
-        let columns = columns(&self.schema, &self.head, self.width);
+        let mut columns = columns(&self.schema);
+        for texts in &self.head {
+            need(&mut columns, texts);
+        }
+        widen(&mut columns, self.width);
         let line = rule(&columns);
         let is_wider = |width: usize| line.trim_end().len() > width.max(NARROWEST);
         let mut text = String::new();
@@ -70,7 +76,7 @@ impl<W: Write> TableRows<W> {
             Shape::Table(columns)
         };
         for texts in self.head.drain(..) {
-            text.push_str(&shape.rows(&texts));
+            text.push_str(&shape.rows(&texts, self.width));
         }
         self.shape = Some(shape);
         self.print(&text)
@@ -88,7 +94,7 @@ impl<W: Write> Rows for TableRows<W> {
             shorten_statements(&self.schema, &mut texts);
         }
         if let Some(shape) = &mut self.shape {
-            let text = shape.rows(&texts);
+            let text = shape.rows(&texts, self.width);
             return self.print(&text);
         }
         self.head.push(texts);
@@ -112,29 +118,44 @@ impl<W: Write> Rows for TableRows<W> {
 }
 
 impl Shape {
-    fn rows(&mut self, texts: &[Vec<String>]) -> String {
+    fn rows(&mut self, texts: &[Vec<String>], width: Option<usize>) -> String {
         match self {
-            Self::Table(columns) => rows(columns, texts),
+            Self::Table(columns) => {
+                need(columns, texts);
+                widen(columns, width);
+                rows(columns, texts)
+            }
             Self::Expanded(records) => records.text(texts),
         }
     }
 }
 
-fn columns(schema: &Schema, head: &[Vec<Vec<String>>], width: Option<usize>) -> Vec<Column> {
-    let widest = |text: &String| text.lines().map(display_width).max().unwrap_or(0);
-    let needed: Vec<usize> = (schema.fields().iter().enumerate())
-        .map(|(at, field)| {
-            let cells = head.iter().flat_map(|texts| &texts[at]).map(widest).max();
-            cells.unwrap_or(0).max(display_width(field.name()))
-        })
-        .collect();
-    let limit = width.map_or(usize::MAX, |width| widest_column(&needed, width));
-    (schema.fields().iter().zip(needed))
-        .map(|(field, needed)| Column {
-            width: needed.min(limit).max(1),
+fn columns(schema: &Schema) -> Vec<Column> {
+    let fields = schema.fields().iter();
+    fields
+        .map(|field| Column {
+            needed: display_width(field.name()).max(1),
+            width: 0,
             is_right: is_number(field.data_type()),
         })
         .collect()
+}
+
+fn need(columns: &mut [Column], texts: &[Vec<String>]) {
+    let lines = |text: &String| text.lines().map(display_width).max();
+    for (column, texts) in columns.iter_mut().zip(texts) {
+        let widest = texts.iter().filter_map(lines).max();
+        column.needed = column.needed.max(widest.unwrap_or(0));
+    }
+}
+
+/// Gives columns what they need, as far as the terminal has it.
+fn widen(columns: &mut [Column], width: Option<usize>) {
+    let needed: Vec<usize> = columns.iter().map(|column| column.needed).collect();
+    let limit = width.map_or(usize::MAX, |width| widest_column(&needed, width));
+    for column in columns {
+        column.width = column.width.max(column.needed.min(limit));
+    }
 }
 
 /// How wide a column may be for all of them, with their frames, to fit into `width`.
@@ -249,10 +270,13 @@ mod tests {
     }
 
     #[test]
-    fn rows_after_the_first_are_folded_into_their_columns() {
+    fn later_rows_widen_their_columns_and_are_folded_at_the_edge() {
         let head = strings("t", vec!["ab"; HEAD_ROWS]);
-        let table = printed(&[head, strings("t", vec!["abcde"])], None);
-        assert!(table.ends_with("| ab |\n| ab |\n| cd |\n| e  |\n+----+\n"));
+        let later = strings("t", vec!["abcdefghijkl"]);
+        let table = printed(&[head.clone(), later.clone()], None);
+        assert!(table.ends_with("| ab |\n| abcdefghijkl |\n+--------------+\n"));
+        let table = printed(&[head, later], Some(12));
+        assert!(table.ends_with("| ab |\n| abcdefgh |\n| ijkl     |\n+----------+\n"));
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub(super) struct SecurityArguments {
     /// Let other machines connect without TLS, because something in front of the server does it
     #[arg(long)]
     insecure: bool,
-    /// An OpenID Connect issuer whose tokens (JWT) are accepted, such as `https://id.example.org/realms/music`
+    /// An OIDC issuer whose tokens (JWT) are accepted, such as `https://id.example.org/realms/music`
     #[arg(
         long,
         value_name = "URL",

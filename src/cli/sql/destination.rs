@@ -52,6 +52,22 @@ impl Destination {
     }
 }
 
+/// Shows a text as rows are shown.
+pub(super) fn show(text: &str, watch: &Watch, pager: Option<String>) -> Result<()> {
+    let mut screen = Screen::new(watch, pager, terminal::size().map(|(rows, _)| rows));
+    let shown = block_in_place(|| {
+        screen
+            .write_all(format!("{}\n", text.trim_end()).as_bytes())
+            .map_err(Error::io("standard output"))?;
+        screen.finish()
+    });
+    match shown {
+        // Whoever left the pager has seen enough.
+        Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        shown => shown,
+    }
+}
+
 /// The fault of a file whose format nobody knows.
 pub(super) fn unknown_ending(path: &Path, remedy: &str) -> String {
     format!(
@@ -107,7 +123,7 @@ impl Screen {
             .spawn();
         match child {
             Ok(child) => {
-                self.watch.set_paging(true);
+                self.watch.set_paged();
                 self.child = Some(child);
             }
             // The rows matter more than how they are shown.
@@ -130,7 +146,7 @@ impl Write for Screen {
             return io::stdout().write(bytes);
         }
         self.held.extend_from_slice(bytes);
-        self.lines += bytes.iter().filter(|byte| **byte == b'\n').count();
+        self.lines += bytes.split(|byte| *byte == b'\n').count() - 1;
         if self.lines > self.height {
             self.open_pager()?;
         }
@@ -151,7 +167,6 @@ impl Drop for Screen {
             drop(child.stdin.take());
             // Its exit code says nothing of the rows.
             let _ = child.wait();
-            self.watch.set_paging(false);
         }
     }
 }

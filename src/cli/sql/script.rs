@@ -93,7 +93,7 @@ impl Script<'_> {
 
     fn tell(&self, progress: Progress, what: &str, watch: &Watch) {
         if self.is_timed {
-            progress.note(&format!("{what}, {}", took(watch.meter.waited())));
+            progress.note(&format!("{what}, {}", took(watch.elapsed())));
         } else {
             progress.note(what);
         }

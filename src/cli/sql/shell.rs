@@ -11,6 +11,7 @@ use tokio::task::block_in_place;
 
 use crate::cli::output::{self, RowFormat};
 use crate::cli::progress::Progress;
+use crate::cli::terminal::{fold, text_width};
 use crate::client::Client;
 use crate::engine::Outcome;
 use crate::error::{Error, Result};
@@ -19,7 +20,7 @@ use crate::wording::counted;
 
 use super::backslash::{self, Command};
 use super::describe::{self, Answer};
-use super::destination::Destination;
+use super::destination::{Destination, show};
 use super::editor::{Line, LineEditor};
 use super::entry::{Entry, Lines};
 use super::external_editor::edited;
@@ -244,7 +245,7 @@ impl Shell {
         let time = self
             .settings
             .is_timed
-            .then(|| format!(", {}", took(watch.meter.waited())));
+            .then(|| format!(", {}", took(watch.elapsed())));
         self.progress
             .note(&format!("({told}{})", time.unwrap_or_default()));
         Ok(Next::Continue)
@@ -274,8 +275,8 @@ impl Shell {
             }
             Command::Include(path) => return self.include(path).await,
             Command::Edit => self.initial = block_in_place(|| edited(&self.last))?,
-            Command::Help => self.print(&backslash::help())?,
-            Command::Version => self.print(concat!("moodlake ", env!("CARGO_PKG_VERSION")))?,
+            Command::Help => print(&backslash::help())?,
+            Command::Version => print(concat!("moodlake ", env!("CARGO_PKG_VERSION")))?,
             Command::Quit => return Ok(Next::Quit),
             Command::Reset => {}
             setting => self.progress.note(&self.settings.change(setting)?),
@@ -291,7 +292,8 @@ impl Shell {
             return Ok(Next::Cancelled);
         };
         if !answer.before.is_empty() {
-            self.print(&answer.before)?;
+            let text = fold(&answer.before, text_width()).join("\n");
+            show(&text, &watch, self.settings.for_people().pager)?;
         }
         if let Some(batch) = answer.rows {
             let rows = MemoryStream::try_new(vec![batch.clone()], batch.schema(), None)?;
@@ -309,7 +311,7 @@ impl Shell {
             }
         }
         if !answer.after.is_empty() {
-            self.print(answer.after.trim_end())?;
+            print(answer.after.trim_end())?;
         }
         Ok(Next::Continue)
     }
@@ -356,10 +358,10 @@ impl Shell {
     fn complain(&self, error: &Error) {
         self.progress.note(&format!("error: {error}"));
     }
+}
 
-    fn print(&self, text: &str) -> Result<()> {
-        output::write(|out| writeln!(out, "{}", text.trim_end()))
-    }
+fn print(text: &str) -> Result<()> {
+    output::write(|out| writeln!(out, "{}", text.trim_end()))
 }
 
 /// The lake's folder or the server's address, as short as it tells them apart.

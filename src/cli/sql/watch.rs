@@ -32,7 +32,7 @@ pub(super) struct Watch {
     progress: Progress,
     started: Instant,
     line: Arc<Mutex<Line>>,
-    is_paging: Arc<AtomicBool>,
+    is_paged: Arc<AtomicBool>,
 }
 
 /// The line about what runs.
@@ -51,7 +51,7 @@ impl Watch {
             progress,
             started: Instant::now(),
             line: Arc::new(Mutex::new(Line::Absent)),
-            is_paging: Arc::default(),
+            is_paged: Arc::default(),
         }
     }
 
@@ -85,13 +85,21 @@ impl Watch {
         self.set(Line::Over);
     }
 
-    /// Waits for a pager, however long someone reads.
-    pub(super) fn set_paging(&self, is_paging: bool) {
-        self.is_paging.store(is_paging, Ordering::Relaxed);
+    /// Someone reads in a pager, for as long as they like.
+    pub(super) fn set_paged(&self) {
+        self.is_paged.store(true, Ordering::Relaxed);
+    }
+
+    /// How long it took, without the time of whoever read in a pager.
+    pub(super) fn elapsed(&self) -> Duration {
+        if self.is_paged.load(Ordering::Relaxed) {
+            return self.meter.waited();
+        }
+        self.started.elapsed()
     }
 
     async fn let_go<T: 'static>(&self, mut tasks: JoinSet<T>) {
-        if self.is_paging.load(Ordering::Relaxed) {
+        if self.is_paged.load(Ordering::Relaxed) {
             tasks.shutdown().await;
         } else {
             // A task that does not let go in time ends by itself at its next step.

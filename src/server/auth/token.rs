@@ -135,7 +135,10 @@ fn seconds(time: SystemTime) -> u64 {
 
 /// Names have characters that tokens must not have.
 fn hex(text: &str) -> String {
-    text.bytes().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or_default();
+    text.bytes()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)])
+        .collect()
 }
 
 fn unhex(digits: &str) -> Option<String> {

@@ -1,7 +1,5 @@
 """What goes wrong, as dbapi's errors with a message that names the thing and the remedy."""
 
-import time
-
 import adbc_driver_flightsql.dbapi as flightsql
 import pytest
 
@@ -94,32 +92,34 @@ def test_a_very_long_statement(query):
     assert query(f"select count(*) from unnest([{texts}])") == [(10_000,)]
 
 
+# Statements that are big or deep, and what they say where they are not refused.
 OVERLARGE = {
-    "brackets": "select " + "(" * 5000 + "1" + ")" * 5000,
-    "negations": "select " + "- " * 5000 + "1",
-    "calls": "select " + "abs(" * 500 + "1" + ")" * 500,
-    "subqueries": "select * from " + "(select * from " * 500 + "(values (1)) v" + ") t" * 500,
-    "unions": " union all ".join(["select 1"] * 2000),
-    "sums": "select " + " + ".join(["1"] * 1000),
-    "conditions": "select 1 where " + " or ".join(["1 = 2"] * 5000),
-    "megabytes": "select '" + "x" * 70_000_000 + "'",
+    "brackets": ("select " + "(" * 5000 + "1" + ")" * 5000, [(1,)]),
+    "negations": ("select " + "- " * 5000 + "1", [(1,)]),
+    "calls": ("select " + "abs(" * 500 + "1" + ")" * 500, [(1,)]),
+    "subqueries": (
+        "select * from " + "(select * from " * 500 + "(values (1)) v" + ") t" * 500,
+        [(1,)],
+    ),
+    "unions": (" union all ".join(["select 1"] * 2000), [(1,)] * 2000),
+    "sums": ("select " + " + ".join(["1"] * 500), [(500,)]),
+    "conditions": ("select 1 where " + " or ".join(["1 = 2"] * 5000), []),
+    "megabytes": ("select length('" + "x" * 70_000_000 + "')", [(70_000_000,)]),
 }
 
 
-@pytest.mark.parametrize("sql", OVERLARGE.values(), ids=OVERLARGE.keys())
-def test_an_overlarge_statement_harms_nobody(own, sql):
+@pytest.mark.parametrize(("sql", "answer"), OVERLARGE.values(), ids=OVERLARGE.keys())
+def test_an_overlarge_statement_harms_nobody(own, sql, answer):
     with (
         flightsql.connect(own.address, autocommit=True) as connection,
         connection.cursor() as cursor,
     ):
-        started = time.monotonic()
         try:
             cursor.execute(sql)
-            assert cursor.fetchall() in ([(1,)], [(1000,)], [(1,)] * 2000, [])
+            assert cursor.fetchall() == answer
         except flightsql.Error as error:
             assert "server crashed" not in str(error)
             assert "panic" not in str(error)
-        assert time.monotonic() - started < 10
     assert own.process.poll() is None, "".join(own.log)
     with flightsql.connect(own.address, autocommit=True) as other, other.cursor() as cursor:
         cursor.execute("select 1")

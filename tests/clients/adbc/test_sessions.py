@@ -176,6 +176,7 @@ def test_connecting_again_and_again(server):
             assert rows(connection, f"select {number}") == [(number,)]
 
 
+@pytest.mark.filterwarnings("ignore:Cannot disable autocommit")
 def test_a_clone_is_a_connection_of_its_own(session):
     session.adbc_current_db_schema = "silver"
     with session.adbc_clone() as clone:

@@ -5,7 +5,7 @@ import threading
 import pyarrow
 import pyarrow.flight as flight
 import pytest
-from flight_sql import REFUSALS, act, message, packed, read, rows_of, select
+from flight_sql import REFUSALS, act, command, message, packed, read, rows_of, select
 
 # Actions
 
@@ -60,9 +60,20 @@ def test_renew_flight_endpoint(client):
     (result,) = act(client, "RenewFlightEndpoint", message(f1=info.endpoints[0].serialize()))
     renewed = flight.FlightEndpoint.deserialize(result)
     assert client.do_get(renewed.ticket).read_all().to_pylist() == [{"seven": 7}]
-    garbage = flight.FlightEndpoint(flight.Ticket(b"garbage"), []).serialize()
-    with pytest.raises(REFUSALS):
-        act(client, "RenewFlightEndpoint", message(f1=garbage))
+    unknown = flight.Ticket(packed("TicketStatementQuery", f1=b"never was"))
+    with pytest.raises(REFUSALS, match="expired or never was"):
+        act(
+            client,
+            "RenewFlightEndpoint",
+            message(f1=flight.FlightEndpoint(unknown, []).serialize()),
+        )
+
+
+def test_renewing_what_does_not_expire(client):
+    info = client.get_flight_info(command("CommandGetCatalogs"))
+    (result,) = act(client, "RenewFlightEndpoint", message(f1=info.endpoints[0].serialize()))
+    renewed = flight.FlightEndpoint.deserialize(result)
+    assert client.do_get(renewed.ticket).read_all().to_pylist() == [{"catalog_name": "moodlake"}]
 
 
 class Cookies(flight.ClientMiddlewareFactory):

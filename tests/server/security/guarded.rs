@@ -34,8 +34,7 @@ impl Guarded {
             files: FileAccess::Under(Vec::new()),
         };
         let engine = Engine::open(settings).await.unwrap();
-        let server = Self::over(engine, lake, security, users).await;
-        server
+        Self::over(engine, lake, security, users).await
     }
 
     /// Another server of the same lake.

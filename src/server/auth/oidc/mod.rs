@@ -1,4 +1,4 @@
-//! Tokens of an OpenID Connect issuer: JWTs, checked against the keys that the issuer publishes.
+//! Tokens of an OIDC issuer: JWTs, checked against the keys that the issuer publishes.
 //!
 //! A key says itself by which algorithms it is used; what the token says is only compared with that. Keys that sign and
 //! check with one secret are none here.
