@@ -52,6 +52,7 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one in a process")]
 enum Command {
     /// From raw files to five kinds of insight, in one go
     Demo(demo::Arguments),

@@ -57,10 +57,6 @@ const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
 
 /// A lake to talk to: the engine in this process, or a server.
 #[derive(Clone)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a program has one or two of these"
-)]
 pub enum Client {
     /// The engine in this process.
     Local(Engine),

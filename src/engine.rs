@@ -4,7 +4,9 @@
 //! exist now. What is done with statements is in `statement/`.
 
 pub(crate) mod memory;
+mod pausing;
 mod runtime;
+mod size;
 mod stoppable;
 
 use std::{
@@ -20,6 +22,7 @@ use datafusion::{
         SessionState, SessionStateBuilder, context::QueryPlanner, runtime_env::RuntimeEnv,
     },
     logical_expr::LogicalPlan,
+    optimizer::{Analyzer, AnalyzerRule},
     physical_plan::ExecutionPlan,
     physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner},
     prelude::SessionConfig,
@@ -38,9 +41,10 @@ use crate::{
     models::store::Models,
     queries::{Queries, current_stop},
     sources,
-    statement::{Bound, parse_view, joins},
+    statement::{Bound, joins, parse_view},
 };
 use runtime::Runtime;
+use size::SizeLimit;
 use stoppable::stoppable;
 
 /// A sort keeps this part of its statement's memory free to merge with, and no more bytes than DataFusion thinks good.
@@ -379,9 +383,13 @@ impl Engine {
         options.execution.parquet.pushdown_filters = true;
         options.execution.sort_spill_reservation_bytes = self.sort_reserve();
         options.execution.time_zone = Some("UTC".into());
+        let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
+            vec![Arc::new(SizeLimit::new(self.limits()))];
+        rules.extend(Analyzer::new().rules);
         let state = SessionStateBuilder::new()
             .with_config(config)
             .with_runtime_env(Arc::clone(&self.shared.runtime.shared))
+            .with_analyzer_rules(rules)
             .with_default_features()
             .with_query_planner(Arc::new(LakePlanner::new()))
             .build();

@@ -227,7 +227,8 @@ fn predicate_fault(message: &str) -> Option<String> {
 
 /// The fault of an operator that may spill no more, which DataFusion tells with a setting that clients cannot set.
 fn spill_fault(message: &str) -> Option<String> {
-    let (_, limit) = message.split_once("during the spilling process has exceeded the allowable limit of ")?;
+    let (_, limit) =
+        message.split_once("during the spilling process has exceeded the allowable limit of ")?;
     let (limit, _) = limit.split_once(". ")?;
     Some(format!(
         "disk: the files that operators spilled to hold more than {limit} together, the most they may (--max-spill); \

@@ -179,10 +179,17 @@ async fn what_writes_is_explained_to_those_who_may_do_it() {
     }
     let sql = "explain create table gold.mine as select * from silver.tracks";
     let plan = lake.owner(sql).await.unwrap();
-    assert!(plan.contains("CreateTable: table=gold.mine") && plan.contains(folder), "{plan}");
-    let sql = "explain insert into silver.responses select user_id, track_id, 'like' from silver.plays";
+    assert!(
+        plan.contains("CreateTable: table=gold.mine") && plan.contains(folder),
+        "{plan}"
+    );
+    let sql =
+        "explain insert into silver.responses select user_id, track_id, 'like' from silver.plays";
     let plan = lake.ada(sql).await.unwrap();
-    assert!(plan.contains("InsertInto: table=silver.responses"), "{plan}");
+    assert!(
+        plan.contains("InsertInto: table=silver.responses"),
+        "{plan}"
+    );
     for hidden in [folder, ".parquet", "bob"] {
         assert!(!plan.contains(hidden), "{hidden} in {plan}");
     }

@@ -105,9 +105,8 @@ pub(super) fn batch(rows: &[QueryRow]) -> Result<RecordBatch> {
     };
     let number = |value: fn(&QueryRow) -> Option<u64>| -> ArrayRef {
         let numbers = rows.iter().map(value);
-        Arc::new(Int64Array::from_iter(numbers.map(|number| {
-            number.map(|number| i64::try_from(number).unwrap_or(i64::MAX))
-        })))
+        let numbers = numbers.map(|number| Some(i64::try_from(number?).unwrap_or(i64::MAX)));
+        Arc::new(numbers.collect::<Int64Array>())
     };
     let started = rows.iter().map(|row| row.started_at.timestamp_micros());
     let started = TimestampMicrosecondArray::from_iter_values(started).with_timezone("UTC");

@@ -80,10 +80,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<Verdict> {
     let limits = arguments.limits.limits(&dir)?;
     let files = FileAccess::Under(arguments.files);
     let engine = Engine::open_within(engine::Settings { dir, files }, limits).await?;
-    let settings = Settings {
-        security,
-        metrics,
-    };
+    let settings = Settings { security, metrics };
     listen(listener, engine, settings, arguments.operation.grace()).await
 }
 

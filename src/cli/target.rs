@@ -22,7 +22,7 @@ const TOKEN: &str = "MOODLAKE_TOKEN";
 pub(super) struct Target {
     #[command(flatten)]
     place: Place,
-    /// The user of the server; the password comes from $MOODLAKE_PASSWORD, or is asked for
+    /// The user of the server; the password comes from `$MOODLAKE_PASSWORD`, or is asked for
     // Both, for what conflicts with the server makes it required no more.
     #[arg(long, value_name = "NAME", requires = "server", conflicts_with = "dir")]
     user: Option<String>,
@@ -34,7 +34,7 @@ pub(super) struct Place {
     #[command(flatten)]
     folder: Folder,
     /// A running server instead of a folder, such as `grpc://127.0.0.1:50051` or `grpc+tls://ada@example.org:50051`;
-    /// $MOODLAKE_TOKEN, or the user's $MOODLAKE_PASSWORD, says who connects
+    /// `$MOODLAKE_TOKEN`, or the user's `$MOODLAKE_PASSWORD`, says who connects
     #[arg(long, value_name = "URL", value_parser = server_url, conflicts_with = "dir")]
     server: Option<String>,
     /// The certificate (PEM) of whoever signed the server's [default: those that the system trusts]

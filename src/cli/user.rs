@@ -93,7 +93,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<Verdict> {
         } => add(&name, role, no_password, &folder).await?,
         Action::Passwd { name, folder } => set_password(&name, &store(&folder))?,
         Action::Role { name, role, folder } => set_role(&name, role, &store(&folder))?,
-        Action::List { folder } => list(&store(&folder).current()?)?,
+        Action::List { folder } => list(&*store(&folder).current()?)?,
         Action::Remove { name, folder } => remove(&name, &store(&folder))?,
     }
     Ok(Verdict::Succeeded)
@@ -105,7 +105,7 @@ fn store(folder: &Folder) -> Store {
 
 /// Adds a user; the lake is made if it is not there, so that a server can start with users.
 async fn add(name: &str, role: Role, no_password: bool, folder: &Folder) -> Result<()> {
-    refuse_known(&store(folder).current()?, name)?;
+    refuse_known(&*store(folder).current()?, name)?;
     let password = if no_password {
         None
     } else {
@@ -143,7 +143,7 @@ fn refuse_known(access: &Access, name: &str) -> Result<()> {
 }
 
 fn set_password(name: &str, store: &Store) -> Result<()> {
-    known(&mut Access::clone(&store.current()?), name)?;
+    known(&mut Access::clone(&*store.current()?), name)?;
     let hash = passwords::hash(&password::new(name)?)?;
     store.change(|access| {
         known(access, name)?.password = Some(hash);

@@ -22,7 +22,6 @@ use datafusion::{
     physical_expr::PhysicalExpr,
     physical_plan::{
         ExecutionPlan,
-        coop::CooperativeExec,
         joins::{
             CrossJoinExec, HashJoinExec, NestedLoopJoinExec, NestedLoopJoinExecBuilder,
             SortMergeJoinExec, utils::JoinFilter,
@@ -31,6 +30,7 @@ use datafusion::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::pausing::PausingExec;
 use crate::error::Error;
 
 /// The plan, which ends soon after `stop` is cancelled.
@@ -42,7 +42,7 @@ pub(super) fn stoppable(
         let Some(join) = stoppable_join(&node, stop)? else {
             return Ok(Transformed::no(node));
         };
-        Ok(Transformed::yes(Arc::new(CooperativeExec::new(join)) as _))
+        Ok(Transformed::yes(Arc::new(PausingExec::new(join)) as _))
     })?;
     Ok(wrapped.data)
 }

@@ -187,7 +187,7 @@ impl Queries {
         let late = late.iter().filter(|query| query.is_active());
         let ended = late
             .map(|query| {
-                query.cancel("the statement was ended because the server shuts down".into())
+                query.cancel("the statement was ended because the server shuts down".into());
             })
             .count();
         // What was told to end needs a moment to say so to its client.

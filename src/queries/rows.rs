@@ -133,7 +133,10 @@ impl Stream for Sent {
         }
         match self.received.poll_recv(context) {
             Poll::Ready(Some(Ok(batch))) => {
-                match self.query.sent(batch.num_rows() as u64, batch_bytes(&batch)) {
+                match self
+                    .query
+                    .sent(batch.num_rows() as u64, batch_bytes(&batch))
+                {
                     Ok(()) => Poll::Ready(Some(Ok(batch))),
                     Err(error) => self.failed(error),
                 }

@@ -35,7 +35,9 @@ impl Service {
                     "ingest: the data for {target} came without a schema"
                 ))
             })?;
-            let rows = engine.ingest(&target, mode, limits::received(batches, &engine)).await?;
+            let rows = engine
+                .ingest(&target, mode, limits::received(batches, &engine))
+                .await?;
             i64::try_from(rows).map_err(|_| Error::Internal(format!("{rows} rows are too many")))
         };
         self.change(&query, load).await

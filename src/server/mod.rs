@@ -4,10 +4,10 @@
 //! fetches its result. Every call is somebody's: `auth/` finds out whose before anything is done for it.
 
 mod actions;
-pub(crate) mod columns;
 mod auth;
 mod cancel;
 mod clock;
+pub(crate) mod columns;
 mod command;
 mod connection;
 mod front;

@@ -121,7 +121,7 @@ impl Service {
         let mut has_ended = polled.has_ended.clone();
         // Nothing new in this time is no error, nor is a task that was ended.
         let _ = timeout(LONG_POLL, has_ended.wait_for(|has_ended| *has_ended)).await;
-        self.state_of(&polled, issued)
+        self.state_of(&polled, &issued)
     }
 
     /// Plans the statement of a command.
@@ -139,7 +139,7 @@ impl Service {
         }
     }
 
-    fn state_of(&self, polled: &Polled, issued: Issued) -> Result<PollInfo> {
+    fn state_of(&self, polled: &Polled, issued: &Issued) -> Result<PollInfo> {
         let mut state = polled.state();
         let found = match &*state {
             State::Runs { found, .. } => {

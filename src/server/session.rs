@@ -171,7 +171,9 @@ impl Sessions {
             !is_its(key) && !gone.iter().any(|gone| Arc::ptr_eq(gone, kept))
         });
         drop(kept);
-        gone.iter().for_each(|gone| gone.session.close());
+        for gone in gone {
+            gone.session.close();
+        }
     }
 
     /// Ends those that nobody used for too long.

@@ -5,8 +5,8 @@
 mod access_ddl;
 mod argument_types;
 mod bound;
-mod cancel;
 mod bulk;
+mod cancel;
 mod changes;
 mod checks;
 mod column_names;
@@ -25,9 +25,9 @@ mod privileges;
 mod protected;
 mod references;
 mod script;
-mod summary;
 mod session;
 mod settings;
+mod summary;
 mod temporary;
 mod tokens;
 mod words;
@@ -49,9 +49,9 @@ pub(crate) use bound::Bound;
 pub(crate) use ddl::batch_plan;
 pub(crate) use parse::parse_view;
 pub use references::{References, references};
-pub use summary::{Names, Summary, without_values};
 pub use session::Session;
 pub(crate) use settings::{Name as SettingName, Setting};
+pub use summary::{Names, Summary, without_values};
 pub use tokens::{Typed, split, typed};
 
 use crate::{
@@ -139,11 +139,13 @@ impl Planned {
                 engine,
                 statement,
                 text,
-            } => engine
-                .with_own_memory()
-                .carry_out(statement, text)
-                .boxed()
-                .await,
+            } => {
+                engine
+                    .with_own_memory()
+                    .carry_out(statement, text)
+                    .boxed()
+                    .await
+            }
         }
     }
 
@@ -203,7 +205,9 @@ impl Engine {
             Statement::ShowModels => self.plan_show_models().await,
             Statement::ShowGrants => self.plan_show_grants(),
             Statement::ShowSetting(name) => self.plan_setting(name),
-            Statement::ExplainChange(explained) => Box::pin(engine.plan_explained(&explained)).await,
+            Statement::ExplainChange(explained) => {
+                Box::pin(engine.plan_explained(&explained)).await
+            }
             Statement::DescribeHistory { name, limit } => self.plan_history(&name, limit).await,
             update => Ok(Planned {
                 schema: Arc::new(Schema::empty()),

@@ -42,14 +42,14 @@ impl Engine {
         for statement in split(sql).unwrap_or_default() {
             let parsed = self.parse(&statement);
             let found = parsed.and_then(|statement| self.references(&statement));
-            names.add(found.unwrap_or_default());
+            names.add(&found.unwrap_or_default());
         }
         names
     }
 }
 
 impl Names {
-    fn add(&mut self, found: References) {
+    fn add(&mut self, found: &References) {
         self.reads
             .extend(found.reads.iter().map(ToString::to_string));
         self.writes
@@ -253,7 +253,7 @@ mod tests {
             "insert into bronze.t select * from silver.s join ml.x on true",
             "select 1 from silver.s",
         ] {
-            names.add(references(sql).unwrap());
+            names.add(&references(sql).unwrap());
         }
         assert_eq!(names.writes, BTreeSet::from(["bronze.t".to_string()]));
         assert_eq!(

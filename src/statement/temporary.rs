@@ -73,7 +73,9 @@ impl Names<'_> {
         match (statement, made) {
             (ast::Statement::CreateTable(create), Some(name)) => create.name = name,
             (ast::Statement::Drop { names, .. }, _) => {
-                names.iter_mut().for_each(|name| self.qualify_name(name));
+                for name in names {
+                    self.qualify_name(name);
+                }
             }
             _ => {}
         }
@@ -163,20 +165,17 @@ impl Engine {
         }
         refuse_options(create)?;
         let scope = self.scope().await?;
-        let (plan, schema) = match query {
-            Some(query) => {
-                let query = Box::new(ast::Statement::Query(query.clone()));
-                let query = DfStatement::Statement(query);
-                self.check_models(&query)?;
-                let plan = scope.state.statement_to_plan(query).await?;
-                let schema = nullable(plan.schema().as_arrow());
-                (plan, schema)
-            }
-            None => {
-                let schema = ddl::columns(&scope, create).await?;
-                let plan = LogicalPlanBuilder::empty(false).build()?;
-                (plan, schema)
-            }
+        let (plan, schema) = if let Some(query) = query {
+            let query = Box::new(ast::Statement::Query(query.clone()));
+            let query = DfStatement::Statement(query);
+            self.check_models(&query)?;
+            let plan = scope.state.statement_to_plan(query).await?;
+            let schema = nullable(plan.schema().as_arrow());
+            (plan, schema)
+        } else {
+            let schema = ddl::columns(&scope, create).await?;
+            let plan = LogicalPlanBuilder::empty(false).build()?;
+            (plan, schema)
         };
         let table = self.gather(&name.table, schema, None, plan, &scope.state);
         let table = table.await?;

@@ -51,7 +51,11 @@ pub fn typed(text: &str) -> Typed {
             Some(_) => Typed::InStatement,
         },
         Err(error) if error.message.contains("comment") => Typed::InComment,
-        Err(error) if ["Unterminated", "EOF"].iter().any(|end| error.message.contains(end)) => {
+        Err(error)
+            if ["Unterminated", "EOF"]
+                .iter()
+                .any(|end| error.message.contains(end)) =>
+        {
             Typed::InQuotes
         }
         // Whoever runs it tells what is wrong.
@@ -302,7 +306,8 @@ mod tests {
 
     #[test]
     fn current_user_is_a_function_with_brackets_and_without() {
-        let mut tokens = tokenize("select CURRENT_USER ( ), current_user, 'current_user()'").unwrap();
+        let mut tokens =
+            tokenize("select CURRENT_USER ( ), current_user, 'current_user()'").unwrap();
         quote_current_user(&mut tokens);
         assert_eq!(
             render(&tokens),

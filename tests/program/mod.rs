@@ -36,7 +36,9 @@ pub(crate) fn command<I: AsRef<OsStr>>(arguments: &[I]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_moodlake"));
     command.args(arguments).stdin(Stdio::null());
     for (variable, _) in std::env::vars_os() {
-        let is_ours = variable.to_str().is_some_and(|name| name.starts_with("MOODLAKE_"));
+        let is_ours = variable
+            .to_str()
+            .is_some_and(|name| name.starts_with("MOODLAKE_"));
         if is_ours || variable == "RUST_LOG" || variable == "RUST_BACKTRACE" {
             command.env_remove(variable);
         }

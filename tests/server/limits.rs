@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use arrow::array::RecordBatch;
 use arrow_flight::error::FlightError;
 use futures::{TryStreamExt, future::join_all};
 use moodlake::limits::Limits;
@@ -67,10 +68,7 @@ async fn a_result_that_is_too_large_is_an_error_and_never_cut() {
     })
     .await;
     let rows = query(&mut flight, "select value from generate_series(1, 1000)").await;
-    assert_eq!(
-        rows.iter().map(|batch| batch.num_rows()).sum::<usize>(),
-        1000
-    );
+    assert_eq!(rows.iter().map(RecordBatch::num_rows).sum::<usize>(), 1000);
     let status = refusal(&mut flight, "select value from generate_series(1, 1001)").await;
     assert_refused(
         &status,
@@ -149,7 +147,7 @@ async fn statements_wait_for_each_other_and_the_queue_is_bounded() {
         running_per_user: 1,
         queued: 2,
         queue_time: Duration::from_millis(500),
-        statement_time: Duration::from_secs(60),
+        statement_time: Duration::from_mins(1),
         ..Limits::default()
     })
     .await;
@@ -280,6 +278,7 @@ async fn deep_statements_are_answered_or_refused_and_harm_nobody() {
             "join gold.t on true ".repeat(20_000)
         ),
         format!("with {} select 1", ctes(5000)),
+        format!("with {} select x from c30", doubling(30)),
         format!(
             "explain select 1 where {}",
             vec!["1 = 2"; 50_000].join(" and ")
@@ -329,8 +328,25 @@ async fn what_the_limits_allow_is_planned() {
         number(&mut flight, &format!("select count(*) from ({union})")).await,
         499
     );
+    let joins = (0..240).map(|n| format!("join (select 1 as n) b{n} on a.n = b{n}.n"));
+    let joins = joins.collect::<Vec<_>>().join(" ");
+    let joined = format!("select count(*) from (select 1 as n) a {joins}");
+    assert_eq!(number(&mut flight, &joined).await, 1);
     let chained = format!("with {} select x from c100", ctes(100));
     assert_eq!(number(&mut flight, &chained).await, 101);
+}
+
+/// Each query reads the one before twice.
+fn doubling(count: usize) -> String {
+    let first = "c0 as (select 1 as x)".to_string();
+    let rest = (1..=count).map(|n| {
+        let m = n - 1;
+        format!("c{n} as (select a.x from c{m} a join c{m} b on a.x = b.x)")
+    });
+    std::iter::once(first)
+        .chain(rest)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// `c0 as (select 1 as x), c1 as (select x + 1 as x from c0), …`

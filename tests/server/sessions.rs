@@ -136,7 +136,10 @@ async fn options_hold_for_every_statement_of_the_session_and_for_no_other() {
     assert_eq!(rows[0].column(0).as_ref(), &Int64Array::from(vec![1]));
     assert_eq!(number(&mut other, "select n from t").await, 2);
 
-    let unset = [("schema", Value::default()), ("time_zone", Value::default())];
+    let unset = [
+        ("schema", Value::default()),
+        ("time_zone", Value::default()),
+    ];
     assert!(set(&mut flight, &unset).await.is_empty());
     assert_eq!(get(&mut flight, "schema").await, "gold");
     assert_eq!(get(&mut flight, "time_zone").await, "UTC");

@@ -111,7 +111,7 @@ impl From<Claim> for UserClaim {
 }
 
 impl SecurityArguments {
-    /// As the server wants it; reads the files, and $MOODLAKE_SECRET.
+    /// As the server wants it; reads the files, and `$MOODLAKE_SECRET`.
     pub(super) fn settings(&self) -> Result<Security> {
         let tls = match (&self.tls_cert, &self.tls_key) {
             (Some(certificate), Some(key)) => {

@@ -1,21 +1,37 @@
 """A release server on a free port over an empty lake, and connections to it."""
 
 import gc
-import threading
 
 import adbc_driver_flightsql.dbapi as flightsql
 import pytest
-from serving import serving
+from serving import patience, serving
 
-# A call that never returns fails its test by the end of its server.
-PATIENCE_SECONDS = 20
+# How long a call may take that a test expects to return at once, and any other.
+SHORT_SECONDS = 20
+LONG_SECONDS = 120
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory):
-    """Starts `moodlake serve` and yields its address."""
+def started(tmp_path_factory):
+    """The server of all tests."""
     with serving(tmp_path_factory.mktemp("lake")) as started:
-        yield started.address
+        yield started
+
+
+@pytest.fixture(scope="session")
+def server(started):
+    """Its address."""
+    return started.address
+
+
+@pytest.fixture(autouse=True)
+def patient(request):
+    """No test waits for the server for ever."""
+    if "started" not in request.fixturenames:
+        yield
+        return
+    with patience(request.getfixturevalue("started"), LONG_SECONDS):
+        yield
 
 
 @pytest.fixture
@@ -76,7 +92,5 @@ def own(tmp_path):
     # What an ended server left half closed goes now: Python 3.11 minds it amid a report.
     gc.collect()
     with serving(tmp_path / "lake") as started:
-        watchdog = threading.Timer(PATIENCE_SECONDS, started.process.kill)
-        watchdog.start()
-        yield started
-        watchdog.cancel()
+        with patience(started, SHORT_SECONDS):
+            yield started

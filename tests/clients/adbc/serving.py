@@ -82,3 +82,14 @@ def serving(lake: pathlib.Path, *options, environment=None):
             server.end()
     panics = [line for line in server.log if "panicked" in line]
     assert not panics, "".join(server.log)
+
+
+@contextlib.contextmanager
+def patience(server: Server, seconds: float):
+    """Ends the server after so long, so that a call that never returns fails its test."""
+    watchdog = threading.Timer(seconds, server.process.kill)
+    watchdog.start()
+    try:
+        yield
+    finally:
+        watchdog.cancel()

@@ -10,7 +10,10 @@ import pytest
 # The server is started as for the ADBC tests.
 sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "adbc"))
 
-from serving import serving  # noqa: E402  (found through the line above)
+from serving import patience, serving  # noqa: E402  (found through the line above)
+
+# How long a test may take: a call that never returns is to fail it.
+LONG_SECONDS = 120
 
 NOTES = [
     "create or replace table gold.notes (n bigint not null, text varchar, score double, day date)",
@@ -34,7 +37,8 @@ def started(tmp_path_factory):
 @pytest.fixture
 def server(started):
     """Its address, while it lives."""
-    yield started.address
+    with patience(started, LONG_SECONDS):
+        yield started.address
     assert started.process.poll() is None, "".join(started.log)
 
 

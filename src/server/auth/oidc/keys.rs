@@ -42,7 +42,7 @@ const RSA: [Algorithm; 6] = [
 #[derive(Debug)]
 pub(super) struct Key {
     id: Option<String>,
-    pub(super) key: DecodingKey,
+    pub(super) decoding: DecodingKey,
     pub(super) algorithms: Vec<Algorithm>,
 }
 
@@ -264,7 +264,7 @@ fn key(value: serde_json::Value) -> Option<Key> {
     }
     Some(Key {
         id: key.common.key_id.clone(),
-        key: DecodingKey::from_jwk(&key).ok()?,
+        decoding: DecodingKey::from_jwk(&key).ok()?,
         algorithms,
     })
 }

@@ -75,7 +75,7 @@ impl Issuer {
         validation.set_issuer(&[&self.settings.issuer]);
         validation.set_audience(&[&self.settings.audience]);
         validation.set_required_spec_claims(&["exp", "iss", "aud"]);
-        let data = decode::<Claims>(token, &key.key, &validation);
+        let data = decode::<Claims>(token, &key.decoding, &validation);
         data.map(|data| data.claims)
             .map_err(|error| refused(&error))
     }
