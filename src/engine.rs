@@ -6,7 +6,7 @@
 pub(crate) mod memory;
 mod pausing;
 mod runtime;
-mod size;
+pub(crate) mod size;
 mod stoppable;
 
 use std::{
@@ -383,8 +383,10 @@ impl Engine {
         options.execution.parquet.pushdown_filters = true;
         options.execution.sort_spill_reservation_bytes = self.sort_reserve();
         options.execution.time_zone = Some("UTC".into());
+        let size = Arc::new(SizeLimit::new(self.limits()));
+        config.set_extension(Arc::clone(&size));
         let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
-            vec![Arc::new(SizeLimit::new(self.limits()))];
+            vec![Arc::clone(&size) as _];
         rules.extend(Analyzer::new().rules);
         let state = SessionStateBuilder::new()
             .with_config(config)

@@ -14,12 +14,12 @@ use crate::{
 };
 
 /// Refuses plans that are too large, before anything is done with them.
-pub(super) struct SizeLimit {
+pub(crate) struct SizeLimit {
     queries: u64,
 }
 
 impl SizeLimit {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &Limits) -> Self {
         Self {
             queries: limits.queries,
         }
@@ -32,8 +32,9 @@ impl fmt::Debug for SizeLimit {
     }
 }
 
-impl AnalyzerRule for SizeLimit {
-    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+impl SizeLimit {
+    /// Refuses a plan that is too large.
+    pub(crate) fn check(&self, plan: &LogicalPlan) -> Result<()> {
         let mut queries = 0;
         plan.apply_with_subqueries(|node| {
             queries += u64::from(node.inputs().is_empty());
@@ -44,7 +45,7 @@ impl AnalyzerRule for SizeLimit {
             })
         })?;
         if is_within(queries, self.queries) {
-            return Ok(plan);
+            return Ok(());
         }
         Err(Error::Exhausted(format!(
             "the statement reads more than {} times from tables and values, once its views and WITH queries are \
@@ -52,6 +53,13 @@ impl AnalyzerRule for SizeLimit {
             self.queries
         ))
         .into())
+    }
+}
+
+impl AnalyzerRule for SizeLimit {
+    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+        self.check(&plan)?;
+        Ok(plan)
     }
 
     fn name(&self) -> &'static str {

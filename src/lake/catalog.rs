@@ -32,6 +32,7 @@ use super::{
 };
 use crate::{
     access::{self, Privilege, Rights, Role},
+    engine::size::SizeLimit,
     error::{Error, Result},
 };
 
@@ -320,6 +321,9 @@ impl StatementCatalog {
         else {
             return internal_err!("view '{name}' was planned as something else");
         };
+        if let Some(limit) = self.base.config().get_extension::<SizeLimit>() {
+            limit.check(&view.input)?;
+        }
         self.states
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -12,6 +12,7 @@ mod checks;
 mod column_names;
 mod ddl;
 mod depth;
+mod expanded;
 mod explain;
 mod folders;
 pub(crate) mod joins;
@@ -370,7 +371,12 @@ impl Engine {
     /// The note of a commit: the text, and the state of everything that the statement reads, taken now.
     async fn note(&self, scope: &Scope, statement: &Statement, text: &str) -> Result<CommitNote> {
         let mut reads = std::collections::BTreeMap::new();
-        for name in self.references(statement)?.reads {
+        let References {
+            reads: names,
+            writes,
+            ..
+        } = self.references(statement)?;
+        for name in names {
             scope.catalog.pin(&name).await?;
             if name.schema == references::MODEL_SCHEMA
                 && let Some(state) = scope.models.state_of(&name.table)
@@ -379,6 +385,10 @@ impl Engine {
             }
         }
         reads.extend(scope.catalog.states());
+        // What is changed was looked at to plan the change; that is no reading.
+        if let (Statement::Change(_), Some(target)) = (statement, writes) {
+            reads.remove(&target.to_string());
+        }
         Ok(CommitNote {
             statement: Some(text.to_string()),
             reads,

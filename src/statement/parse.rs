@@ -15,6 +15,7 @@ use datafusion::{
 use super::{
     access_ddl::{self, AccessChange},
     cancel,
+    expanded,
     explain::ExplainChange,
     model_ddl,
     settings::{self, Setting},
@@ -184,7 +185,10 @@ pub(super) fn parse_one(text: &str) -> Result<DfStatement> {
 /// Writes tables' names in the arguments of relation functions out as queries, which planning can look up.
 fn expand_inputs(statement: &mut DfStatement) -> Result<()> {
     match statement {
-        DfStatement::Statement(statement) => Ok(moodlake_udfs::expand_inputs(statement)?),
+        DfStatement::Statement(statement) => {
+            moodlake_udfs::expand_inputs(statement)?;
+            expanded::check(statement)
+        }
         DfStatement::Explain(explain) => expand_inputs(&mut explain.statement),
         _ => Ok(()),
     }

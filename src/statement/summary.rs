@@ -214,7 +214,7 @@ mod tests {
         for (sql, kept) in [
             (
                 "select  a, 'it''s', 1.5e3 -- mine\nfrom gold.t where b = $1 and c in (1, 2, 3, 4)",
-                "select a, ? from gold.t where b = $1 and c in (?, …)",
+                "select a, ?, … from gold.t where b = $1 and c in (?, …)",
             ),
             (
                 "create user ada password 'secret' /* 'secret' */",
@@ -226,7 +226,7 @@ mod tests {
             ),
             (
                 "select count(*) from t where -5 < x",
-                "select count(*) from t where - ? < x",
+                "select count (*) from t where - ? < x",
             ),
             ("select 'secret", "?"),
         ] {

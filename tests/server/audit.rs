@@ -94,7 +94,7 @@ async fn each_statement_is_a_row_without_its_values() {
         [
             "select",
             "done",
-            "select count(*) from gold.secrets where name = ?",
+            "select count (*) from gold.secrets where name = ?",
             "1"
         ]
     );

@@ -278,7 +278,6 @@ async fn deep_statements_are_answered_or_refused_and_harm_nobody() {
             "join gold.t on true ".repeat(20_000)
         ),
         format!("with {} select 1", ctes(5000)),
-        format!("with {} select x from c30", doubling(30)),
         format!(
             "explain select 1 where {}",
             vec!["1 = 2"; 50_000].join(" and ")
