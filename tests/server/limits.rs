@@ -335,19 +335,6 @@ async fn what_the_limits_allow_is_planned() {
     assert_eq!(number(&mut flight, &chained).await, 101);
 }
 
-/// Each query reads the one before twice.
-fn doubling(count: usize) -> String {
-    let first = "c0 as (select 1 as x)".to_string();
-    let rest = (1..=count).map(|n| {
-        let m = n - 1;
-        format!("c{n} as (select a.x from c{m} a join c{m} b on a.x = b.x)")
-    });
-    std::iter::once(first)
-        .chain(rest)
-        .collect::<Vec<_>>()
-        .join(", ")
-}
-
 /// `c0 as (select 1 as x), c1 as (select x + 1 as x from c0), …`
 fn ctes(count: usize) -> String {
     let first = "c0 as (select 1 as x)".to_string();
