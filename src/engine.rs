@@ -385,8 +385,7 @@ impl Engine {
         options.execution.time_zone = Some("UTC".into());
         let size = Arc::new(SizeLimit::new(self.limits()));
         config.set_extension(Arc::clone(&size));
-        let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
-            vec![Arc::clone(&size) as _];
+        let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::clone(&size) as _];
         rules.extend(Analyzer::new().rules);
         let state = SessionStateBuilder::new()
             .with_config(config)

@@ -14,8 +14,7 @@ use datafusion::{
 
 use super::{
     access_ddl::{self, AccessChange},
-    cancel,
-    expanded,
+    cancel, expanded,
     explain::ExplainChange,
     model_ddl,
     settings::{self, Setting},
