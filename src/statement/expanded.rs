@@ -79,7 +79,8 @@ impl Visitor for Counted {
     }
 
     fn post_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
-        let tables = self.open.pop().map_or(0, |frame| frame.tables);
+        // A query that reads no table is planned all the same.
+        let tables = self.open.pop().map_or(0, |frame| frame.tables).max(1);
         let around = self.open.last_mut();
         let with = around.and_then(|frame| {
             let is_with = |(place, _): &mut (*const Query, String)| ptr::eq(*place, query);
@@ -129,7 +130,7 @@ mod tests {
     #[test]
     fn with_queries_count_where_they_are_named() {
         for (sql, tables) in [
-            ("select 1", 0),
+            ("select 1", 1),
             ("select * from a, b where exists (select 1 from c)", 3),
             (
                 "with q as (select * from a, b) select * from q x, Q y, c",
@@ -161,7 +162,7 @@ mod tests {
         let steps = (1..40).map(|n| format!("q{n} as (select * from q{m} a, q{m} b)", m = n - 1));
         let steps: Vec<String> = steps.collect();
         let sql = format!(
-            "with q0 as (select * from t), {} select * from q39",
+            "with q0 as (select 1), {} select * from q39",
             steps.join(", ")
         );
         let refused = parse_one(&sql).unwrap_err().to_string();

@@ -183,8 +183,8 @@ async fn statements_wait_for_each_other_and_the_queue_is_bounded() {
 async fn sorts_and_aggregates_and_joins_spill_when_memory_is_short() {
     let spill = tempfile::tempdir().unwrap();
     let (running, mut flight) = within(Limits {
-        memory: 256 << 20,
-        statement_memory: 128 << 20,
+        memory: 384 << 20,
+        statement_memory: 192 << 20,
         spill_dir: Some(spill.path().to_path_buf()),
         ..Limits::default()
     })
