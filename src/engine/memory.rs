@@ -6,7 +6,7 @@
 use std::{
     fmt::{self, Display, Formatter},
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -15,13 +15,15 @@ use std::{
 use datafusion::{
     common::{DataFusionError, Result},
     execution::{
-        memory_pool::{FairSpillPool, MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation},
+        memory_pool::{MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation},
         runtime_env::RuntimeEnv,
     },
 };
 
 use crate::limits::{Bytes, Limits};
 
+/// An operator that can spill may hold this part of its statement's memory, however many there are.
+const LEAST_PART: usize = 32;
 /// How often it is looked whether memory was given back, and how long.
 const END_STEP: Duration = Duration::from_millis(2);
 const LONGEST_END: Duration = Duration::from_secs(5);
@@ -66,7 +68,7 @@ pub(crate) fn for_one_statement(runtime: &Arc<RuntimeEnv>) -> Arc<RuntimeEnv> {
     };
     let pool = OneStatement {
         limit,
-        own: FairSpillPool::new(limit),
+        held: Mutex::default(),
         all,
     };
     Arc::new(RuntimeEnv {
@@ -87,9 +89,53 @@ pub(crate) async fn given_back(statement: &RuntimeEnv) {
 #[derive(Debug)]
 struct OneStatement {
     limit: usize,
-    /// Gives each operator that can spill an equal part of what those that cannot leave over.
-    own: FairSpillPool,
+    held: Mutex<Held>,
     all: Arc<dyn MemoryPool>,
+}
+
+/// What the operators of a statement hold.
+#[derive(Debug, Default)]
+struct Held {
+    /// Operators that can spill.
+    spillers: usize,
+    by_spillers: usize,
+    by_others: usize,
+}
+
+impl Held {
+    fn total(&self) -> usize {
+        self.by_spillers + self.by_others
+    }
+
+    /// Whether an operator may hold this much more.
+    ///
+    /// Those that can spill have equal parts of three quarters of what the others leave over: the others must not fail
+    /// because these hold everything. Each may take in a batch or two, lest it can do nothing at all.
+    fn allows(&self, limit: usize, reservation: &MemoryReservation, additional: usize) -> bool {
+        if self.total().saturating_add(additional) > limit {
+            return false;
+        }
+        if !reservation.consumer().can_spill() {
+            return true;
+        }
+        let left = limit.saturating_sub(self.by_others) / 4 * 3;
+        let part = (left / self.spillers.max(1)).max(limit / LEAST_PART);
+        reservation.size().saturating_add(additional) <= part
+    }
+
+    fn of(&mut self, reservation: &MemoryReservation) -> &mut usize {
+        if reservation.consumer().can_spill() {
+            &mut self.by_spillers
+        } else {
+            &mut self.by_others
+        }
+    }
+}
+
+impl OneStatement {
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl MemoryPool for AllStatements {
@@ -131,36 +177,39 @@ impl MemoryPool for OneStatement {
     }
 
     fn register(&self, consumer: &MemoryConsumer) {
-        self.own.register(consumer);
+        self.held().spillers += usize::from(consumer.can_spill());
     }
 
     fn unregister(&self, consumer: &MemoryConsumer) {
-        self.own.unregister(consumer);
+        self.held().spillers -= usize::from(consumer.can_spill());
     }
 
     fn grow(&self, reservation: &MemoryReservation, additional: usize) {
-        self.own.grow(reservation, additional);
+        *self.held().of(reservation) += additional;
         self.all.grow(reservation, additional);
     }
 
     fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
-        self.own.shrink(reservation, shrink);
+        *self.held().of(reservation) -= shrink;
         self.all.shrink(reservation, shrink);
     }
 
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
-        self.own.try_grow(reservation, additional).map_err(|_| {
-            let held = bytes(self.own.reserved());
-            let words = format!("the statement holds {held}, and --statement-memory allows");
-            refused(reservation, additional, &words, self.limit)
-        })?;
-        self.all
-            .try_grow(reservation, additional)
-            .inspect_err(|_| self.own.shrink(reservation, additional))
+        let mut held = self.held();
+        if !held.allows(self.limit, reservation, additional) {
+            let words = format!(
+                "the statement holds {}, and --statement-memory allows",
+                bytes(held.total())
+            );
+            return Err(refused(reservation, additional, &words, self.limit));
+        }
+        self.all.try_grow(reservation, additional)?;
+        *held.of(reservation) += additional;
+        Ok(())
     }
 
     fn reserved(&self) -> usize {
-        self.own.reserved()
+        self.held().total()
     }
 
     fn memory_limit(&self) -> MemoryLimit {
@@ -256,5 +305,25 @@ mod tests {
         assert_eq!(statements[1].memory_pool.reserved(), 0);
         drop(one);
         other.try_grow(500).unwrap();
+    }
+
+    #[test]
+    fn those_who_can_spill_leave_memory_to_those_who_cannot() {
+        let shared = runtime(1000, 800);
+        let statement = for_one_statement(&shared);
+        let sorter = |name: &str| {
+            let consumer = MemoryConsumer::new(name).with_can_spill(true);
+            consumer.register(&statement.memory_pool)
+        };
+        let (one, other) = (sorter("one"), sorter("other"));
+        one.try_grow(300).unwrap();
+        assert!(one.try_grow(1).is_err(), "its part");
+        other.try_grow(300).unwrap();
+        let merge = reservation(&statement);
+        merge.try_grow(200).unwrap();
+        assert!(merge.try_grow(1).is_err(), "everything is held");
+        other.shrink(300);
+        assert!(other.try_grow(226).is_err(), "its part of what is left");
+        other.try_grow(225).unwrap();
     }
 }

@@ -511,6 +511,12 @@ fn kept(error: &Error) -> String {
         Error::Exhausted(message) | Error::TimedOut(message) | Error::Cancelled(message) => {
             message.clone()
         }
+        // Memory and disk, as operators tell.
+        Error::DataFusion(inner)
+            if matches!(inner.find_root(), DataFusionError::ResourcesExhausted(_)) =>
+        {
+            error.to_string()
+        }
         other => without_values(&other.to_string()),
     }
 }

@@ -51,11 +51,8 @@ struct Frame {
 impl Counted {
     /// What a name of one part comes to, if it is a WITH query's.
     fn known(&self, name: &str) -> Option<u64> {
-        let frames = self.open.iter().rev();
-        frames
-            .filter_map(|frame| frame.with.get(name))
-            .next()
-            .copied()
+        let mut frames = self.open.iter().rev();
+        frames.find_map(|frame| frame.with.get(name)).copied()
     }
 
     fn add(&mut self, tables: u64) {
