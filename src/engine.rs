@@ -191,7 +191,8 @@ impl Engine {
         }
         Self {
             sorts_joins: true,
-            ..self.clone()
+            // Whatever still ends holds memory of all, and none of this one.
+            ..self.with_own_memory()
         }
     }
 

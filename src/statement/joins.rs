@@ -65,6 +65,7 @@ async fn or_sorted(
             drop(rows);
             tracing::debug!(%error, "running again with joins that spill");
             memory::given_back(&memory).await;
+            let memory = memory::for_one_statement(state.runtime_env());
             sort_joins(&mut state);
             Ok(execute(physical(&plan, &state).await?, &state, &memory)?)
         }

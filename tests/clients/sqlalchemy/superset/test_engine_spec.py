@@ -154,7 +154,7 @@ def test_schemas_tables_views_and_columns(database, run):
         for column in columns
     ]
     assert found == [("play_id", "BIGINT"), ("played_at", "TIMESTAMP(6)"), ("tags", "VARCHAR[]")]
-    assert database.get_pk_constraint(Table("plays", "shown")).get("constrained_columns") == []
+    assert not database.get_pk_constraint(Table("plays", "shown")).get("constrained_columns")
     assert database.get_indexes(Table("plays", "shown")) == []
     assert database.get_default_schema(None) == "gold"
 
