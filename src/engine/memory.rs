@@ -49,7 +49,7 @@ impl AllStatements {
     fn take(&self, additional: usize) -> Result<(), usize> {
         let taken = |used: usize| {
             used.checked_add(additional)
-                .filter(|used| *used <= self.limit)
+                .filter(|used| additional == 0 || *used <= self.limit)
         };
         self.used
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken)
@@ -112,6 +112,10 @@ impl Held {
     /// Those that can spill have equal parts of three quarters of what the others leave over: the others must not fail
     /// because these hold everything. Each may take in a batch or two, lest it can do nothing at all.
     fn allows(&self, limit: usize, reservation: &MemoryReservation, additional: usize) -> bool {
+        // Some operators ask for nothing, even when others hold more than the limit: `grow` cannot be refused.
+        if additional == 0 {
+            return true;
+        }
         if self.total().saturating_add(additional) > limit {
             return false;
         }
@@ -291,6 +295,16 @@ mod tests {
             shared.memory_pool.reserved()
         };
         assert_eq!((reserved, shared.memory_pool.reserved()), (500, 0));
+    }
+
+    #[test]
+    fn nothing_more_can_be_had_even_above_the_limit() {
+        let shared = runtime(1000, 600);
+        let statement = for_one_statement(&shared);
+        let merge = reservation(&statement);
+        merge.grow(1100);
+        assert!(merge.try_grow(1).is_err());
+        reservation(&statement).try_grow(0).unwrap();
     }
 
     #[test]

@@ -28,9 +28,10 @@ def inputs(target):
             if target == "sql":
                 yield text
             else:
-                # GetFlightInfo, DoPut and CreatePreparedStatement with the text as field 1 of the command.
+                # GetFlightInfo by an admin and by a listener, DoPut and CreatePreparedStatement with the text as field 1 of the command.
                 body = b"\x0a" + length(len(text)) + text
                 yield b"\x00\x00" + body
+                yield b"\x40\x00" + body
                 yield b"\x04\x02" + body + b"\x00" * len(body)
                 yield b"\x05\x22" + body
 

@@ -184,7 +184,7 @@ async fn sorts_and_aggregates_and_joins_spill_when_memory_is_short() {
     let spill = tempfile::tempdir().unwrap();
     let (running, mut flight) = within(Limits {
         memory: 384 << 20,
-        statement_memory: 192 << 20,
+        statement_memory: 256 << 20,
         spill_dir: Some(spill.path().to_path_buf()),
         ..Limits::default()
     })

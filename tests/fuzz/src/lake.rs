@@ -1,16 +1,20 @@
-//! A small lake for the fuzz targets: tables of several types, a view, a policy, a mask, a listener.
+//! A small lake for the fuzz targets: tables of several types, a view, a policy, a mask, an admin and a listener.
 
-use std::sync::OnceLock;
+use std::{sync::OnceLock, time::Duration};
 
 use moodlake::{
-    access::{Role, User},
+    access::{Role, User, passwords},
     engine::{Engine, FileAccess, Settings},
+    limits::Limits,
 };
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
 /// As the program has it.
 const STACK_BYTES: usize = 16 << 20;
+
+pub(crate) const USERS: [(&str, Role); 2] = [("grace", Role::Admin), ("ada", Role::Listener)];
+pub(crate) const PASSWORD: &str = "fuzzing and fuzzing";
 
 static FOLDER: OnceLock<TempDir> = OnceLock::new();
 
@@ -32,18 +36,26 @@ pub(crate) async fn open() -> Engine {
         dir: folder.path().to_path_buf(),
         files: FileAccess::Under(Vec::new()),
     };
-    let engine = Engine::open(settings).await.expect("a lake");
+    // What a statement may cost here, so that many can be tried.
+    let limits = Limits {
+        statement_time: Duration::from_secs(5),
+        memory: 512 << 20,
+        statement_memory: 256 << 20,
+        spill: 256 << 20,
+        ..Limits::default()
+    };
+    let engine = Engine::open_within(settings, limits).await;
+    let engine = engine.expect("a lake");
     engine
         .access()
         .change(|access| {
-            let ada = User {
-                role: Role::Listener,
-                password: None,
-            };
-            access.users.insert("ada".into(), ada);
+            for (name, role) in USERS {
+                let password = Some(passwords::hash(PASSWORD)?);
+                access.users.insert(name.into(), User { role, password });
+            }
             Ok(())
         })
-        .expect("a user");
+        .expect("users");
     for statement in [
         "create table silver.plays as select 'ada' as user_id, 't' || value as track_id, value as ms_played, \
          to_timestamp(value) as played_at, named_struct('energy', value * 0.1) as features, [value] as numbers \
