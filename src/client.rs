@@ -9,7 +9,7 @@ use arrow::{
     datatypes::{DataType, Float64Type, Int64Type, Schema, SchemaRef},
 };
 use arrow_flight::{
-    FlightData, FlightDescriptor, FlightInfo, IpcMessage,
+    Action, FlightData, FlightDescriptor, FlightInfo, IpcMessage,
     encode::FlightDataEncoderBuilder,
     error::FlightError,
     flight_service_client::FlightServiceClient,
@@ -27,7 +27,7 @@ use datafusion::{
 };
 use futures::{FutureExt, Stream, StreamExt, TryStreamExt, future};
 use prost::Message;
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::timeout};
 use tonic::{
     Code,
     transport::{Channel, Endpoint},
@@ -50,6 +50,7 @@ pub use health::check_health;
 pub use login::{Credentials, Login};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 /// HTTP/2 windows that let a large result flow without waiting for each frame.
 const STREAM_WINDOW_BYTES: u32 = 4 << 20;
@@ -69,7 +70,8 @@ impl Client {
     /// `grpc+tls://host:port`, without saying who connects.
     ///
     /// # Errors
-    /// [`Error::Input`] for what is no such address, [`Error::Remote`] when nobody answers there.
+    /// [`Error::Input`] for what is no such address, and for a secret that would go to another machine without TLS;
+    /// [`Error::Remote`] when nobody answers there.
     pub async fn connect(url: &str) -> Result<Self> {
         Self::connect_as(url, &Login::default()).await
     }
@@ -88,6 +90,15 @@ impl Client {
         match self {
             Self::Local(engine) => engine.lake().root().display().to_string(),
             Self::Remote(remote) => remote.url.clone(),
+        }
+    }
+
+    /// Ends the session, with its settings and its temporary tables; a server forgets it sooner for that.
+    pub async fn close(self) {
+        if let Self::Remote(mut remote) = self {
+            // A server that does not answer any more has no session to end.
+            let closing = remote.flight.do_action(Action::new("CloseSession", ""));
+            let _ = timeout(CLOSE_TIMEOUT, closing).await;
         }
     }
 
@@ -211,6 +222,7 @@ pub struct RemoteClient {
 impl RemoteClient {
     async fn connect(url: &str, login: &Login) -> Result<Self> {
         let address: Address = url.parse()?;
+        login.check(&address, url)?;
         let endpoint = endpoint(&address, login.authority.as_deref())?;
         let channel = endpoint.connect().await.map_err(|error| Error::Remote {
             code: Code::Unavailable,

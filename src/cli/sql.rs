@@ -87,8 +87,9 @@ pub(super) async fn run(arguments: Arguments) -> Result<Verdict> {
         output: arguments.output.as_deref(),
         is_timed: arguments.timing,
     };
-    script.run(client).await?;
-    Ok(Verdict::Succeeded)
+    let ran = script.run(client.clone()).await;
+    client.close().await;
+    ran.map(|()| Verdict::Succeeded)
 }
 
 async fn run_shell(arguments: Arguments) -> Result<Verdict> {
@@ -105,8 +106,9 @@ async fn run_shell(arguments: Arguments) -> Result<Verdict> {
         );
     }
     let client = arguments.target.connect_existing().await?;
-    shell::run(client, arguments.format.unwrap_or_default()).await?;
-    Ok(Verdict::Succeeded)
+    let ran = shell::run(client.clone(), arguments.format.unwrap_or_default()).await;
+    client.close().await;
+    ran.map(|()| Verdict::Succeeded)
 }
 
 /// The format asked for, by name or by the ending of the file; refuses bytes on a terminal.

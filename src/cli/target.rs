@@ -40,6 +40,9 @@ pub(super) struct Place {
     /// The certificate (PEM) of whoever signed the server's [default: those that the system trusts]
     #[arg(long, value_name = "FILE", requires = "server", conflicts_with = "dir")]
     ca: Option<PathBuf>,
+    /// Send the password or token to another machine without TLS
+    #[arg(long, requires = "server", conflicts_with = "dir")]
+    insecure: bool,
 }
 
 /// `--dir`.
@@ -94,6 +97,7 @@ impl Place {
         Ok(Login {
             credentials,
             authority: authority.transpose()?,
+            insecure: self.insecure,
         })
     }
 }
@@ -104,10 +108,10 @@ impl fmt::Display for Place {
         match (&self.server, &self.folder.dir) {
             (Some(url), _) => {
                 write!(f, " --server {url}")?;
-                match &self.ca {
-                    Some(ca) => write!(f, " --ca {}", ca.display()),
-                    None => Ok(()),
+                if let Some(ca) = &self.ca {
+                    write!(f, " --ca {}", ca.display())?;
                 }
+                f.write_str(if self.insecure { " --insecure" } else { "" })
             }
             (None, Some(dir)) => write!(f, " --dir {}", dir.display()),
             (None, None) => Ok(()),

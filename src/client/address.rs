@@ -1,6 +1,6 @@
 //! Addresses of servers, as users spell them.
 
-use std::str::FromStr;
+use std::{net::IpAddr, str::FromStr};
 
 use tonic::transport::Endpoint;
 
@@ -25,6 +25,17 @@ impl Address {
         let scheme = if self.is_secure { "https" } else { "http" };
         let url = format!("{scheme}://{}", self.host_and_port);
         Endpoint::from_shared(url).map_err(|_| no_address(&self.host_and_port))
+    }
+
+    /// Whether it is this machine itself, so that nobody between can listen.
+    pub(super) fn is_loopback(&self) -> bool {
+        let host = self.host_and_port.rsplit_once(':');
+        let host = host.map_or(self.host_and_port.as_str(), |(host, _)| host);
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        host.eq_ignore_ascii_case("localhost")
+            || host
+                .parse::<IpAddr>()
+                .is_ok_and(|address| address.is_loopback())
     }
 
     /// What to look after when nobody answers there.
@@ -114,6 +125,20 @@ mod tests {
                 message.contains("expected grpc://host:port"),
                 "{url}: {message}"
             );
+        }
+    }
+
+    #[test]
+    fn this_machine_is_known() {
+        for (url, is_loopback) in [
+            ("grpc://127.0.0.1:1", true),
+            ("LOCALHOST:1", true),
+            ("grpc://ada@[::1]:1", true),
+            ("grpc://10.0.0.1:1", false),
+            ("grpc://localhost.example.org:1", false),
+        ] {
+            let address: Address = url.parse().unwrap();
+            assert_eq!(address.is_loopback(), is_loopback, "{url}");
         }
     }
 

@@ -23,6 +23,8 @@ pub struct Login {
     pub credentials: Credentials,
     /// The certificates (PEM) of whoever signed the server's; those that the system trusts when there are none.
     pub authority: Option<Vec<u8>>,
+    /// Whether the password or token may go to another machine without TLS.
+    pub insecure: bool,
 }
 
 /// Who connects.
@@ -43,6 +45,17 @@ pub enum Credentials {
 }
 
 impl Login {
+    /// Refuses to show a secret to whoever listens on the way to another machine.
+    pub(super) fn check(&self, address: &Address, url: &str) -> Result<()> {
+        let is_private = address.is_secure || address.is_loopback();
+        if is_private || self.insecure || matches!(self.credentials, Credentials::None) {
+            return Ok(());
+        }
+        Err(Error::Input(format!(
+            "{url}: a password or token would go there in the clear; connect to grpc+tls://…, or say --insecure"
+        )))
+    }
+
     /// The token to come with, after a handshake if that is what gives one.
     pub(super) async fn token(
         &self,
@@ -101,4 +114,33 @@ pub(super) fn secured(
     endpoint
         .tls_config(config)
         .map_err(|error| Error::Input(format!("TLS: {}", super::root_cause(&error))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_not_sent_in_the_clear() {
+        let check = |url: &str, credentials: Credentials, insecure: bool| {
+            let login = Login {
+                credentials,
+                insecure,
+                ..Login::default()
+            };
+            login.check(&url.parse().unwrap(), url)
+        };
+        let token = || Credentials::Token("secret".into());
+        let message = check("grpc://example.org:1", token(), false)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.contains("grpc+tls://") && !message.contains("secret"),
+            "{message}"
+        );
+        check("grpc://example.org:1", token(), true).unwrap();
+        check("grpc+tls://example.org:1", token(), false).unwrap();
+        check("grpc://127.0.0.1:1", token(), false).unwrap();
+        check("grpc://example.org:1", Credentials::None, false).unwrap();
+    }
 }

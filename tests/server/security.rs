@@ -100,7 +100,7 @@ async fn a_refusal_says_how_to_come_in() {
             user: "ada".into(),
             password: "geheim 1".into(),
         },
-        authority: None,
+        ..Login::default()
     };
     let Err(error) = Client::connect_as(&server.url(), &wrong).await else {
         panic!("a wrong password was right");

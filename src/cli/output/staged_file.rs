@@ -24,7 +24,7 @@ impl StagedFile {
             (OpenOptions::new().write(true).open(&path), None)
         } else {
             let staged = beside(&path)?;
-            (File::create_new(&staged), Some(staged))
+            (create_like(&staged, &path), Some(staged))
         };
         Ok(Self {
             out: BufWriter::new(file.map_err(Error::io(&path))?),
@@ -45,6 +45,15 @@ impl StagedFile {
         self.staged = None;
         Ok(())
     }
+}
+
+/// A new file that as many may read as the one that it will replace, if there is one.
+fn create_like(staged: &Path, replaced: &Path) -> io::Result<File> {
+    let file = File::create_new(staged)?;
+    if let Ok(known) = fs::metadata(replaced) {
+        file.set_permissions(known.permissions())?;
+    }
+    Ok(file)
 }
 
 /// A name in the same folder, so that the file can be moved and not copied.
@@ -95,6 +104,19 @@ mod tests {
         whole.commit().unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "new");
         assert_eq!(names(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn who_may_read_the_file_stays() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("rows.csv");
+        fs::write(&path, "old").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        StagedFile::begin(&path).unwrap().commit().unwrap();
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
     }
 
     #[test]

@@ -132,6 +132,7 @@ async fn a_client_that_knows_the_authority_comes_in_over_tls() {
             password: password("ann"),
         },
         authority: authority.map(|authority| authority.pem.clone().into_bytes()),
+        ..Login::default()
     };
     for scheme in ["grpc+tls", "grpcs", "https"] {
         let url = format!("{scheme}://localhost:{}", server.port());
