@@ -495,7 +495,9 @@ impl SchemaProvider for LakeSchema {
         if self.catalog.lake.has_table(&name) {
             return Ok(Some(TableType::Base));
         }
-        Ok(self.catalog.lake.view(&name)?.map(|_| TableType::View))
+        // One that cannot be read is a view, too.
+        let is_missing = matches!(self.catalog.lake.view(&name), Ok(None));
+        Ok((!is_missing).then_some(TableType::View))
     }
 
     fn table_exist(&self, name: &str) -> bool {

@@ -1,6 +1,7 @@
 //! The lake: schemas of Delta tables under one folder. The only room that knows `deltalake`.
 //!
 //! A table `schema.table` is the folder `<root>/<schema>/<table>`; a view is the file `<root>/<schema>/<view>.view.sql`.
+//! What is there under another spelling, or under a name that cannot be said, is nothing.
 //! Nothing here parses SQL statements or knows the pipeline.
 
 mod catalog;
@@ -57,8 +58,14 @@ pub const DEFAULT_SCHEMA: &str = "gold";
 /// The schemas that every lake has.
 pub const SCHEMAS: [&str; 5] = ["bronze", "silver", "ml", "gold", "system"];
 
+/// The kind of name that the catalogue's is not.
+const SCHEMA: &str = "schema";
+
 /// Where dropped tables lie until they are vacuumed.
 const DROPPED: &str = ".dropped";
+
+/// Bytes of a name: both of a dropped table's and what tells it from others are one folder's, which may have 255.
+const MOST_NAME_BYTES: usize = 100;
 
 /// A table's (or view's) name: schema and table, both as folders may be named.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -73,10 +80,10 @@ impl TableName {
     /// A name of two parts; refuses what cannot be the name of a folder.
     ///
     /// # Errors
-    /// [`Error::Input`] when a part is empty, starts with a dot or holds a path separator or an `@`.
+    /// [`Error::Input`] when a part is empty, too long, or has a dot or what folders are not called.
     pub fn new(schema: impl Into<String>, table: impl Into<String>) -> Result<Self> {
         let (schema, table) = (schema.into(), table.into());
-        check_part("schema", &schema)?;
+        check_part(SCHEMA, &schema)?;
         check_part("table", &table)?;
         Ok(Self { schema, table })
     }
@@ -113,12 +120,23 @@ impl FromStr for TableName {
     }
 }
 
-/// Refuses a schema or table name that a folder cannot carry safely.
+/// Refuses a schema or table name that a folder cannot carry safely, or that is not one part of a longer name.
 pub(crate) fn check_part(kind: &str, part: &str) -> Result<()> {
-    let unsafe_character = |c: char| c == '/' || c == '\\' || c == '@' || c.is_control();
-    if part.is_empty() || part.starts_with('.') || part.contains(unsafe_character) {
+    if part.len() > MOST_NAME_BYTES {
         return Err(Error::Input(format!(
-            "'{part}' cannot name a {kind}: a name does not start with a dot and has no /, \\, @ or control characters"
+            "the name of a {kind} has {} bytes, at most {MOST_NAME_BYTES} are allowed",
+            part.len()
+        )));
+    }
+    let unsafe_character = |c: char| "./\\@".contains(c) || c.is_control();
+    if part.is_empty() || part.ends_with(' ') || part.contains(unsafe_character) {
+        return Err(Error::Input(format!(
+            "'{part}' cannot name a {kind}: a name does not end with a space and has no ., /, \\, @ or control characters"
+        )));
+    }
+    if kind == SCHEMA && part == CATALOG {
+        return Err(Error::Input(format!(
+            "'{part}' cannot name a schema: it is the catalogue, expected {CATALOG}.schema.table or schema.table"
         )));
     }
     // Somewhere on its way to the disk a path is decoded: `pl%61ys` would be the folder of `plays`.
@@ -179,11 +197,14 @@ impl Lake {
     /// # Errors
     /// [`Error::Input`] for an impossible name, [`Error::Io`] when the folder cannot be made.
     pub fn create_schema(&self, schema: &str) -> Result<bool> {
-        check_part("schema", schema)?;
+        check_part(SCHEMA, schema)?;
+        if self.has_schema(schema) {
+            return Ok(false);
+        }
         let folder = self.root.join(schema);
-        let missing = !folder.is_dir();
-        std::fs::create_dir_all(&folder).map_err(Error::io(folder))?;
-        Ok(missing)
+        refuse_taken(&folder, schema)?;
+        std::fs::create_dir_all(folder).map_err(Error::io(schema))?;
+        Ok(true)
     }
 
     /// Takes away a schema that has neither tables nor views. Returns whether there was one.
@@ -191,9 +212,8 @@ impl Lake {
     /// # Errors
     /// [`Error::Input`] when something is in it, [`Error::Io`] when the folder cannot be removed.
     pub fn drop_schema(&self, schema: &str) -> Result<bool> {
-        check_part("schema", schema)?;
-        let folder = self.root.join(schema);
-        if !folder.is_dir() {
+        check_part(SCHEMA, schema)?;
+        if !self.has_schema(schema) {
             return Ok(false);
         }
         let inside = [self.tables(schema)?, self.views(schema)?].concat();
@@ -204,10 +224,7 @@ impl Lake {
             )));
         }
         // What is left are folders of tables that were broken off before their first commit.
-        let dropped = self.root.join(DROPPED);
-        std::fs::create_dir_all(&dropped).map_err(Error::io(&dropped))?;
-        let aside = dropped.join(format!("{schema}.{}", uuid::Uuid::now_v7()));
-        std::fs::rename(&folder, aside).map_err(Error::io(folder))?;
+        self.move_aside(&self.root.join(schema), schema)?;
         Ok(true)
     }
 
@@ -216,7 +233,9 @@ impl Lake {
     /// # Errors
     /// [`Error::Io`] when the root cannot be read.
     pub fn schemas(&self) -> Result<Vec<String>> {
-        folder_names(&self.root)
+        let mut names = folder_names(&self.root)?;
+        names.retain(|name| check_part(SCHEMA, name).is_ok());
+        Ok(names)
     }
 
     /// The tables of a schema, sorted; views not among them.
@@ -224,10 +243,10 @@ impl Lake {
     /// # Errors
     /// [`Error::Io`] when the schema's folder cannot be read.
     pub fn tables(&self, schema: &str) -> Result<Vec<String>> {
-        let folder = self.root.join(schema);
-        if check_part("schema", schema).is_err() || !folder.is_dir() {
+        if !self.has_schema(schema) {
             return Ok(Vec::new());
         }
+        let folder = self.root.join(schema);
         let mut names = folder_names(&folder)?;
         names.retain(|name| has_commits(&folder.join(name)));
         Ok(names)
@@ -236,7 +255,7 @@ impl Lake {
     /// Whether a table of this name exists.
     #[must_use]
     pub fn has_table(&self, name: &TableName) -> bool {
-        has_commits(&self.folder(name))
+        has_commits(&self.folder(name)) && self.holds(&name.schema, &name.table)
     }
 
     /// The newest state of a table: a text that changes with its content.
@@ -260,13 +279,27 @@ impl Lake {
         if !self.has_table(name) {
             return Ok(false);
         }
-        let dropped = self.root.join(DROPPED);
-        std::fs::create_dir_all(&dropped).map_err(Error::io(&dropped))?;
-        let folder = self.folder(name);
-        let aside = dropped.join(format!("{name}.{}", uuid::Uuid::now_v7()));
-        std::fs::rename(&folder, aside).map_err(Error::io(folder))?;
+        self.move_aside(&self.folder(name), &name.to_string())?;
         self.forget(name);
         Ok(true)
+    }
+
+    fn move_aside(&self, folder: &Path, name: &str) -> Result<()> {
+        let dropped = self.root.join(DROPPED);
+        std::fs::create_dir_all(&dropped).map_err(Error::io(DROPPED))?;
+        let aside = dropped.join(format!("{name}.{}", uuid::Uuid::now_v7()));
+        std::fs::rename(folder, aside).map_err(Error::io(name))
+    }
+
+    fn has_schema(&self, schema: &str) -> bool {
+        check_part(SCHEMA, schema).is_ok()
+            && self.root.join(schema).is_dir()
+            && is_listed(&self.root, schema)
+    }
+
+    /// Whether a schema's folder has exactly this entry.
+    fn holds(&self, schema: &str, entry: &str) -> bool {
+        is_listed(&self.root, schema) && is_listed(&self.root.join(schema), entry)
     }
 
     fn folder(&self, name: &TableName) -> PathBuf {
@@ -332,19 +365,48 @@ pub(crate) fn extension_planners() -> Vec<Arc<dyn ExtensionPlanner + Send + Sync
     vec![Arc::new(DeltaExtensionPlanner {})]
 }
 
-/// Names of the visible folders in `folder`, sorted.
+/// Names of the folders in `folder` that a statement can say, sorted.
 fn folder_names(folder: &Path) -> Result<Vec<String>> {
-    let entries = std::fs::read_dir(folder).map_err(Error::io(folder))?;
+    let entries = std::fs::read_dir(folder).map_err(Error::io("the lake"))?;
     let mut names: Vec<String> = entries
         .filter_map(|entry| {
             let entry = entry.ok()?;
             entry.file_type().ok()?.is_dir().then_some(())?;
             entry.file_name().into_string().ok()
         })
-        .filter(|name| !name.starts_with('.'))
+        .filter(|name| check_part("table", name).is_ok())
         .collect();
     names.sort_unstable();
     Ok(names)
+}
+
+/// Whether a folder has an entry of exactly this name. That it can be opened proves nothing: there are file systems on
+/// which `Plays`, `plays.` and `PLAYS~1` open `plays`, and rules are about exact names.
+fn is_listed(folder: &Path, name: &str) -> bool {
+    // Most names need no list: small letters that cannot be opened as capitals have no second spelling.
+    let is_plain =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_.".contains(&byte);
+    if name.bytes().all(is_plain)
+        && name.bytes().any(|byte| byte.is_ascii_lowercase())
+        && !folder.join(name.to_ascii_uppercase()).exists()
+    {
+        return folder.join(name).exists();
+    }
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|entry| entry.file_name())
+        .any(|file| file == name)
+}
+
+/// Refuses to make what the file system takes for something else that is there.
+fn refuse_taken(path: &Path, name: &str) -> Result<()> {
+    if path.exists() {
+        return Err(Error::Exists(format!(
+            "'{name}': the lake has something else that its file system finds under this name; choose one that differs \
+             in more than upper and lower case"
+        )));
+    }
+    Ok(())
 }
 
 /// Whether a table's folder has a log with a commit in it: one that was broken off in its first commit has not.
@@ -376,10 +438,84 @@ mod tests {
             "",
             "gold.pl%61ys",
             "a%2fb",
+            "gold.plays ",
+            "moodlake.plays",
         ] {
             assert!(bad.parse::<TableName>().is_err(), "{bad}");
         }
         let name: TableName = "moodlake.gold.top_tracks".parse().unwrap();
         assert_eq!(name.to_string(), "gold.top_tracks");
+    }
+
+    #[test]
+    fn a_name_read_back_from_text_is_the_same_name() {
+        for (schema, table) in [
+            ("gold", "silver.plays"),
+            ("gold.plays", "t"),
+            ("moodlake", "plays"),
+        ] {
+            assert!(TableName::new(schema, table).is_err(), "{schema} {table}");
+        }
+        let long = "ä".repeat(MOST_NAME_BYTES / 2);
+        for table in ["Mixed Case", "quote \" two", "moodlake", "100 %", &long] {
+            let name = TableName::new("gold", table).unwrap();
+            assert_eq!(name.to_string().parse::<TableName>().unwrap(), name);
+        }
+        let message = TableName::new("gold", format!("{long}a")).unwrap_err();
+        assert!(message.to_string().contains("101 bytes"), "{message}");
+    }
+
+    #[test]
+    fn what_goes_by_another_name_is_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("plays")).unwrap();
+        std::fs::create_dir(folder.path().join("TRACKS")).unwrap();
+        std::fs::create_dir(folder.path().join("Users")).unwrap();
+        for (name, is_there) in [
+            ("plays", true),
+            ("Plays", false),
+            ("TRACKS", true),
+            ("tracks", false),
+            ("Users", true),
+            ("nothing", false),
+        ] {
+            assert_eq!(is_listed(folder.path(), name), is_there, "{name}");
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_can_be_opened_is_there_only_if_it_is_listed() {
+        // A thread has a folder in /proc that is not in the list of it.
+        let thread = std::fs::read_link("/proc/thread-self").unwrap();
+        let thread = thread.file_name().unwrap().to_str().unwrap();
+        assert!(Path::new("/proc").join(thread).is_dir());
+        assert!(!is_listed(Path::new("/proc"), thread));
+    }
+
+    #[test]
+    fn folders_that_no_statement_can_name_are_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::open(folder.path()).unwrap();
+        for odd in [
+            "moodlake",
+            "a.b",
+            "gold/c.d/_delta_log",
+            "gold/e@v1/_delta_log",
+        ] {
+            std::fs::create_dir_all(folder.path().join(odd)).unwrap();
+        }
+        for log in ["c.d", "e@v1"] {
+            let log = folder.path().join("gold").join(log).join("_delta_log");
+            std::fs::write(log.join("00000000000000000000.json"), "").unwrap();
+        }
+        assert_eq!(
+            lake.schemas().unwrap(),
+            ["bronze", "gold", "ml", "silver", "system"]
+        );
+        assert!(lake.tables("gold").unwrap().is_empty());
+        assert!(lake.create_schema("moodlake").is_err());
+        std::fs::write(folder.path().join("taken"), "").unwrap();
+        assert!(matches!(lake.create_schema("taken"), Err(Error::Exists(_))));
     }
 }

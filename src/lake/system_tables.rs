@@ -79,10 +79,14 @@ impl Lake {
             }
             for view in self.views(&schema)? {
                 let name = TableName::new(&schema, &view)?;
-                let statement = self.view(&name)?;
+                let (statement, fault) = match self.view(&name) {
+                    Ok(statement) => (statement, None),
+                    Err(error) => (None, Some(error.to_string())),
+                };
                 objects.push(Object {
                     state: statement.as_deref().map(views::state),
                     statement,
+                    fault,
                     ..Object::of("view", name)
                 });
             }

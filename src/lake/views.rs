@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::{Lake, TableName};
 use crate::error::{Error, Result};
 
+/// What no table's folder ends with: a name has no dots.
 const SUFFIX: &str = ".view.sql";
 
 /// An opaque text that differs between any two statements of a view.
@@ -12,11 +13,13 @@ pub(super) fn state(statement: &str) -> String {
     blake3::hash(statement.as_bytes()).to_hex()[..16].to_string()
 }
 
+fn file_name(name: &TableName) -> String {
+    format!("{}{SUFFIX}", name.table)
+}
+
 impl Lake {
     fn view_file(&self, name: &TableName) -> PathBuf {
-        self.root
-            .join(&name.schema)
-            .join(format!("{}{SUFFIX}", name.table))
+        self.root.join(&name.schema).join(file_name(name))
     }
 
     /// The statement that made a view, if there is one of this name.
@@ -24,11 +27,11 @@ impl Lake {
     /// # Errors
     /// [`Error::Io`] when it is there but cannot be read.
     pub fn view(&self, name: &TableName) -> Result<Option<String>> {
-        let file = self.view_file(name);
-        match std::fs::read_to_string(&file) {
-            Ok(statement) => Ok(Some(statement)),
+        let statement = std::fs::read_to_string(self.view_file(name));
+        match statement {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Error::io(file)(error)),
+            _ if !self.holds(&name.schema, &file_name(name)) => Ok(None),
+            read => read.map(Some).map_err(Error::io(format!("view '{name}'"))),
         }
     }
 
@@ -48,9 +51,13 @@ impl Lake {
             )));
         }
         let file = self.view_file(name);
+        if !self.holds(&name.schema, &file_name(name)) {
+            super::refuse_taken(&file, &name.to_string())?;
+        }
         let staged = file.with_extension(format!("{}.staged", uuid::Uuid::now_v7()));
-        std::fs::write(&staged, statement).map_err(Error::io(&staged))?;
-        std::fs::rename(&staged, &file).map_err(Error::io(file))
+        std::fs::write(&staged, statement)
+            .and_then(|()| std::fs::rename(&staged, &file))
+            .map_err(Error::io(format!("view '{name}'")))
     }
 
     /// Forgets a view. Returns whether there was one.
@@ -58,11 +65,13 @@ impl Lake {
     /// # Errors
     /// [`Error::Io`] when its file cannot be removed.
     pub fn drop_view(&self, name: &TableName) -> Result<bool> {
-        let file = self.view_file(name);
-        match std::fs::remove_file(&file) {
+        if !self.holds(&name.schema, &file_name(name)) {
+            return Ok(false);
+        }
+        match std::fs::remove_file(self.view_file(name)) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(Error::io(file)(error)),
+            Err(error) => Err(Error::io(format!("view '{name}'"))(error)),
         }
     }
 
@@ -71,21 +80,20 @@ impl Lake {
     /// # Errors
     /// [`Error::Io`] when the schema's folder cannot be read.
     pub fn views(&self, schema: &str) -> Result<Vec<String>> {
-        let folder = self.root.join(schema);
-        if super::check_part("schema", schema).is_err() || !folder.is_dir() {
+        if !self.has_schema(schema) {
             return Ok(Vec::new());
         }
-        let entries = std::fs::read_dir(&folder).map_err(Error::io(folder))?;
+        let entries = std::fs::read_dir(self.root.join(schema)).map_err(Error::io(schema))?;
         let mut names: Vec<String> = entries
             .filter_map(|entry| {
-                Some(
-                    entry
-                        .ok()?
-                        .file_name()
-                        .to_str()?
-                        .strip_suffix(SUFFIX)?
-                        .to_string(),
-                )
+                let entry = entry.ok()?;
+                entry.file_type().ok()?.is_file().then_some(())?;
+                let name = entry
+                    .file_name()
+                    .to_str()?
+                    .strip_suffix(SUFFIX)?
+                    .to_string();
+                super::check_part("view", &name).is_ok().then_some(name)
             })
             .collect();
         names.sort_unstable();

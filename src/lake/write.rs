@@ -225,7 +225,10 @@ impl Lake {
 
     fn unopened(&self, name: &TableName) -> Result<DeltaTable> {
         let folder = self.folder(name);
-        std::fs::create_dir_all(&folder).map_err(Error::io(folder))?;
+        if !self.holds(&name.schema, &name.table) {
+            super::refuse_taken(&folder, &name.to_string())?;
+        }
+        std::fs::create_dir_all(&folder).map_err(Error::io(name.to_string()))?;
         DeltaTableBuilder::from_url(self.url(name)?)
             .and_then(DeltaTableBuilder::build)
             .map_err(|error| lake_error(name, error))
