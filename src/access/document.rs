@@ -1,13 +1,13 @@
 //! What is kept: users with their roles, grants, owners of schemas, row policies and masks.
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
 use super::Role;
 use crate::{
     error::{Error, Result},
-    lake::TableName,
+    lake::{TableName, check_part},
 };
 
 /// Everything that says who may do what.
@@ -87,7 +87,7 @@ impl Privilege {
 
 /// On what a privilege is granted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[serde(try_from = "Named", into = "Named")]
 pub enum Securable {
     /// A schema with all that is in it now and later.
     Schema(String),
@@ -104,6 +104,15 @@ impl Securable {
             Self::Table(name) => name == table,
         }
     }
+
+    /// The schema that it is or lies in.
+    #[must_use]
+    pub fn schema(&self) -> &str {
+        match self {
+            Self::Schema(schema) => schema,
+            Self::Table(table) => &table.schema,
+        }
+    }
 }
 
 impl fmt::Display for Securable {
@@ -115,20 +124,37 @@ impl fmt::Display for Securable {
     }
 }
 
-impl From<Securable> for String {
+/// How a schema or table is kept: its parts apart, so that none can be taken for another.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Named {
+    schema: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    table: Option<String>,
+}
+
+impl From<Securable> for Named {
     fn from(scope: Securable) -> Self {
-        scope.to_string()
+        match scope {
+            Securable::Schema(schema) => Self {
+                schema,
+                table: None,
+            },
+            Securable::Table(TableName { schema, table }) => Self {
+                schema,
+                table: Some(table),
+            },
+        }
     }
 }
 
-impl TryFrom<String> for Securable {
+impl TryFrom<Named> for Securable {
     type Error = Error;
 
-    fn try_from(text: String) -> Result<Self> {
-        if text.contains('.') {
-            TableName::from_str(&text).map(Self::Table)
-        } else {
-            Ok(Self::Schema(text))
+    fn try_from(named: Named) -> Result<Self> {
+        match named.table {
+            Some(table) => TableName::new(named.schema, table).map(Self::Table),
+            None => check_part("schema", &named.schema).map(|()| Self::Schema(named.schema)),
         }
     }
 }
@@ -180,23 +206,54 @@ pub struct Mask {
 }
 
 mod table_name {
-    //! Table names as texts.
+    //! Table names as [`Named`](super::Named) keeps them.
 
-    use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
+    use super::Securable;
     use crate::lake::TableName;
 
     pub(super) fn serialize<S: Serializer>(
         name: &TableName,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(name)
+        Securable::Table(name.clone()).serialize(serializer)
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<TableName, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(D::Error::custom)
+        match Securable::deserialize(deserializer)? {
+            Securable::Table(name) => Ok(name),
+            Securable::Schema(schema) => Err(D::Error::custom(format!(
+                "a row policy or mask in schema '{schema}' names no table"
+            ))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schema_and_a_table_are_never_taken_for_one_another() {
+        let table = Securable::Table("gold.notes".parse().unwrap());
+        let schema = Securable::Schema("gold".into());
+        for (scope, kept) in [
+            (&table, r#"{"schema":"gold","table":"notes"}"#),
+            (&schema, r#"{"schema":"gold"}"#),
+        ] {
+            assert_eq!(serde_json::to_string(scope).unwrap(), kept);
+            assert_eq!(serde_json::from_str::<Securable>(kept).unwrap(), *scope);
+        }
+        for bad in [
+            r#""gold.notes""#,
+            r#"{"schema":"gold.notes"}"#,
+            r#"{"schema":"moodlake","table":"gold.notes"}"#,
+            r#"{"schema":"gold","tabel":"notes"}"#,
+        ] {
+            assert!(serde_json::from_str::<Securable>(bad).is_err(), "{bad}");
+        }
     }
 }

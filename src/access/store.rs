@@ -11,6 +11,7 @@ use std::{
 use super::Access;
 use crate::error::{Error, Result};
 
+/// In the lake; messages name it alone, as where the lake lies is the machine's affair.
 const FOLDER: &str = ".access";
 const FILE: &str = "access.json";
 
@@ -70,8 +71,8 @@ impl Store {
     pub fn change<T>(&self, change: impl FnOnce(&mut Access) -> Result<T>) -> Result<T> {
         private_folder(&self.folder)?;
         let lock_path = self.folder.join("lock");
-        let lock = File::create(&lock_path).map_err(Error::io(&lock_path))?;
-        lock.lock().map_err(Error::io(&lock_path))?;
+        let lock = File::create(lock_path).map_err(Error::io(FOLDER))?;
+        lock.lock().map_err(Error::io(FOLDER))?;
         let mut access = self.read()?;
         let before = access.clone();
         let changed = change(&mut access)?;
@@ -86,36 +87,41 @@ impl Store {
     }
 
     fn read(&self) -> Result<Access> {
-        let path = self.path();
-        match fs::read_to_string(&path) {
+        match fs::read_to_string(self.path()) {
             Ok(text) => serde_json::from_str(&text)
-                .map_err(|error| Error::Input(format!("{}: {error}", path.display()))),
+                .map_err(|error| Error::Input(format!("{FOLDER}/{FILE} of the lake: {error}"))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Access::default()),
-            Err(error) => Err(Error::io(path)(error)),
+            Err(error) => Err(Error::io(FOLDER)(error)),
         }
     }
 
     fn write(&self, access: &Access) -> Result<()> {
         let text = serde_json::to_string_pretty(access)
             .map_err(|error| Error::Internal(error.to_string()))?;
+        // What would not be read back as it is would lock everybody out.
+        if serde_json::from_str::<Access>(&text).ok().as_ref() != Some(access) {
+            return Err(Error::Internal(
+                "rules that cannot be read back were not written".into(),
+            ));
+        }
         let staged = self.folder.join(format!("{}.staged", uuid::Uuid::now_v7()));
         let written = private_file(&staged).and_then(|mut file| {
             file.write_all(text.as_bytes())?;
             file.sync_all()
         });
-        written.map_err(Error::io(&staged))?;
-        fs::rename(&staged, self.path()).map_err(Error::io(self.path()))
+        written
+            .and_then(|()| fs::rename(&staged, self.path()))
+            .map_err(Error::io(FOLDER))
     }
 
     fn stamp(&self) -> Result<Option<Stamp>> {
-        let path = self.path();
-        match fs::metadata(&path) {
+        match fs::metadata(self.path()) {
             Ok(metadata) => Ok(Some(Stamp {
                 modified: metadata.modified().ok(),
                 file: file_number(&metadata),
             })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Error::io(path)(error)),
+            Err(error) => Err(Error::io(FOLDER)(error)),
         }
     }
 }
@@ -138,7 +144,7 @@ fn private_folder(folder: &Path) -> Result<()> {
     builder
         .recursive(true)
         .create(folder)
-        .map_err(Error::io(folder))
+        .map_err(Error::io(FOLDER))
 }
 
 fn private_file(path: &Path) -> io::Result<File> {
@@ -152,7 +158,7 @@ fn private_file(path: &Path) -> io::Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::access::{Role, User};
+    use crate::access::{Grant, Privilege, Role, Securable, User};
 
     #[test]
     fn a_change_is_seen_by_others_and_a_refused_one_is_not_written() {
@@ -178,11 +184,31 @@ mod tests {
     }
 
     #[test]
+    fn rules_that_cannot_be_read_back_are_not_written() {
+        let lake = tempfile::tempdir().unwrap();
+        let store = Store::new(lake.path());
+        let refused = store.change(|access| {
+            access.grants.push(Grant {
+                to: "ada".into(),
+                privilege: Privilege::Select,
+                on: Securable::Schema("gold.notes".into()),
+            });
+            Ok(())
+        });
+        assert!(refused.is_err());
+        assert!(store.current().unwrap().grants.is_empty());
+    }
+
+    #[test]
     fn a_file_that_cannot_be_read_is_no_empty_one() {
         let lake = tempfile::tempdir().unwrap();
         let store = Store::new(lake.path());
         fs::create_dir(lake.path().join(FOLDER)).unwrap();
         fs::write(lake.path().join(FOLDER).join(FILE), "{").unwrap();
-        assert!(store.current().is_err());
+        let message = store.current().unwrap_err().to_string();
+        assert!(
+            message.starts_with(".access/access.json of the lake: "),
+            "{message}"
+        );
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     access::{Access, Grant, Mask, Policy, Privilege, Rights, Role, Securable, expression},
     engine::Engine,
     error::{Error, Result},
-    lake::TableName,
+    lake::{TableName, check_part},
 };
 
 /// A change of who may do what.
@@ -79,7 +79,9 @@ fn grants(words: &mut Words, statement: &str, toward: &str, schema: &str) -> Res
     }
     words.expect(statement, &["on"])?;
     let on = if words.take(&["schema"]) {
-        Securable::Schema(words.identifier(statement, "a schema's name")?)
+        let schema = words.identifier(statement, "a schema's name")?;
+        check_part("schema", &schema)?;
+        Securable::Schema(schema)
     } else {
         words.take(&["table"]);
         Securable::Table(words.table(statement, schema)?)
@@ -321,10 +323,7 @@ impl Engine {
 }
 
 fn require_ownership(rights: &Rights, on: &Securable) -> Result<()> {
-    let schema = match on {
-        Securable::Schema(schema) => schema,
-        Securable::Table(name) => &name.schema,
-    };
+    let schema = on.schema();
     if rights.owns(schema) {
         return Ok(());
     }
