@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::util::pretty::pretty_format_batches;
 use moodlake::{
-    access::{Caller, Role, User},
+    access::{self, Caller, Role, User},
     client::Client,
     engine::{Engine, FileAccess, Settings},
 };
@@ -490,4 +490,133 @@ async fn rows_that_may_be_added_need_not_be_readable() {
             .await,
         "GRANT SELECT ON gold.inbox TO gate",
     );
+}
+
+#[tokio::test]
+async fn a_name_with_a_dot_is_no_way_into_another_schema() {
+    let lake = Lake::new().await;
+    lake.analyst("create schema study").await.unwrap();
+    for sql in [
+        "create schema \"gold.secrets\"",
+        "create schema \"system.queries\"",
+        "create schema moodlake",
+        "create table study.\"gold.secrets\" (x int)",
+        "create table study.\"v.view.sql\" (x int)",
+        "create view study.\"gold.secrets\" as select 1 as x",
+        "create temporary table \"gold.secrets\" (x int)",
+        "grant drop on schema \"gold.secrets\" to ann",
+        "grant all on study.\"gold.secrets\" to ann",
+        "create mask m on study.\"gold.secrets\" (note) using ('x')",
+    ] {
+        refused(lake.analyst(sql).await, "cannot name a");
+    }
+    refused(
+        lake.analyst("drop table gold.secrets").await,
+        "GRANT DROP ON gold.secrets TO ann",
+    );
+    // What is kept of a schema is about the schema, and of a table about the table, when it is read anew.
+    lake.analyst("create table study.\"my notes\" (x int)")
+        .await
+        .unwrap();
+    lake.analyst("grant select on study.\"my notes\" to ada")
+        .await
+        .unwrap();
+    lake.analyst("grant insert on schema study to ada")
+        .await
+        .unwrap();
+    let again = access::Store::new(lake.folder.path()).current().unwrap();
+    let kept: Vec<String> = again
+        .grants
+        .iter()
+        .map(|grant| format!("{:?}", grant.on))
+        .collect();
+    assert_eq!(
+        kept,
+        [
+            "Table(TableName { schema: \"study\", table: \"my notes\" })",
+            "Schema(\"study\")"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_was_granted_goes_with_what_it_was_granted_on() {
+    let lake = Lake::new().await;
+    lake.analyst("create schema study").await.unwrap();
+    lake.owner("create table gold.notes as select 'x' as note")
+        .await
+        .unwrap();
+    lake.owner("create view gold.seen as select note from gold.notes")
+        .await
+        .unwrap();
+    for object in ["gold.notes", "gold.seen", "silver.plays", "schema study"] {
+        lake.owner(&format!("grant select on {object} to gate"))
+            .await
+            .unwrap();
+    }
+    lake.owner("create mask all_notes on gold.notes (note) using ('hidden')")
+        .await
+        .unwrap();
+    // Nothing is dropped here.
+    refused(lake.owner("drop view gold.notes").await, "not found");
+    refused(lake.analyst("drop table gold.notes").await, "DROP");
+    assert_eq!(
+        lake.proxy("select note from gold.notes").await.as_deref(),
+        Ok("hidden")
+    );
+    lake.owner("create or replace table gold.notes as select 'y' as note")
+        .await
+        .unwrap();
+    assert_eq!(
+        lake.proxy("select note from gold.notes").await.as_deref(),
+        Ok("hidden")
+    );
+    lake.owner("drop view gold.seen").await.unwrap();
+    lake.owner("drop table gold.notes").await.unwrap();
+    lake.analyst("drop schema study").await.unwrap();
+    assert_eq!(
+        lake.owner("show grants").await.as_deref(),
+        Ok("gate SELECT silver.plays")
+    );
+    lake.owner("create table gold.notes as select 'z' as note")
+        .await
+        .unwrap();
+    refused(lake.proxy("select * from gold.notes").await, "GRANT SELECT");
+    // A rule that hides outlives what it hid.
+    assert_eq!(
+        lake.analyst("select note from gold.notes").await.as_deref(),
+        Ok("hidden")
+    );
+}
+
+#[tokio::test]
+async fn a_view_that_cannot_be_read_hides_nothing_else_and_names_no_folder() {
+    let lake = Lake::new().await;
+    let gold = lake.folder.path().join("gold");
+    std::fs::write(gold.join("ruin.view.sql"), b"\xff").unwrap();
+    std::fs::create_dir(gold.join("folder.view.sql")).unwrap();
+    assert_eq!(
+        lake.analyst("select table_name, fault is null from system.tables where schema_name = 'gold' order by 1")
+            .await
+            .as_deref(),
+        Ok("ruin false\nsecrets true\ntotals true")
+    );
+    assert_eq!(
+        lake.analyst("select table_name from information_schema.tables where table_schema = 'gold' order by 1")
+            .await
+            .as_deref(),
+        Ok("ruin\nsecrets\ntotals")
+    );
+    let folder = lake.folder.path().display().to_string();
+    let long = "a".repeat(300);
+    for sql in [
+        "select * from gold.ruin".to_string(),
+        "create table gold.ruin (x int)".to_string(),
+        format!("select * from gold.\"{long}\""),
+        format!("create table gold.\"{long}\" (x int)"),
+    ] {
+        let message = lake.owner(&sql).await.unwrap_err();
+        assert!(!message.contains(&folder), "{sql}: {message}");
+    }
+    lake.owner("drop view gold.ruin").await.unwrap();
 }

@@ -19,7 +19,7 @@ use super::{
     protected,
 };
 use crate::{
-    access::{Privilege, Role, Securable},
+    access::{Access, Privilege, Role, Securable},
     engine::{Engine, Scope},
     error::{Error, Result},
     lake::{NewTable, SCHEMAS, TableName},
@@ -152,7 +152,7 @@ impl Engine {
         )))
     }
 
-    /// Drops a schema without tables and views, and what was granted on it.
+    /// Drops a schema without tables and views, and what was granted on it and in it.
     pub(super) fn drop_schema(&self, name: &str, if_exists: bool) -> Result<Outcome> {
         protected::refuse_schema(name)?;
         if SCHEMAS.contains(&name) {
@@ -174,14 +174,13 @@ impl Engine {
         }
         self.access().change(|access| {
             access.owners.remove(name);
-            access
-                .grants
-                .retain(|grant| grant.on != Securable::Schema(name.into()));
+            access.grants.retain(|grant| grant.on.schema() != name);
             Ok(())
         })?;
         Ok(Outcome::Done)
     }
 
+    /// Drops a table or view, and what was granted on it.
     pub(super) async fn drop_object(
         &self,
         kind: Dropped,
@@ -190,6 +189,14 @@ impl Engine {
     ) -> Result<Outcome> {
         protected::refuse_replacing(name)?;
         self.rights()?.require(Privilege::Drop, name)?;
+        let is_there = match kind {
+            Dropped::Table => self.lake().has_table(name),
+            // One that cannot be read can be dropped.
+            Dropped::View => !matches!(self.lake().view(name), Ok(None)),
+        };
+        if is_there {
+            self.revoke_all(name)?;
+        }
         let (word, was_there) = match kind {
             Dropped::Table => ("table", self.lake().drop_table(name).await?),
             Dropped::View => ("view", self.lake().drop_view(name)?),
@@ -198,6 +205,19 @@ impl Engine {
             return Ok(Outcome::Done);
         }
         Err(Error::NotFound(format!("{word} '{name}' not found")))
+    }
+
+    /// Takes back what was granted on a table or view, before it goes: whoever makes the next of its name grants anew.
+    fn revoke_all(&self, name: &TableName) -> Result<()> {
+        let on = Securable::Table(name.clone());
+        let is_granted = |access: &Access| access.grants.iter().any(|grant| grant.on == on);
+        if !is_granted(self.rights()?.access()) {
+            return Ok(());
+        }
+        self.access().change(|access| {
+            access.grants.retain(|grant| grant.on != on);
+            Ok(())
+        })
     }
 
     pub(super) async fn plan_history(
