@@ -24,14 +24,6 @@ impl Deadline {
             after,
         }
     }
-
-    /// From now on, to the end.
-    pub(super) fn exactly(after: Duration) -> Self {
-        Self {
-            at: Instant::now() + after,
-            after,
-        }
-    }
 }
 
 /// Waits for a deadline; for ever if there is none.

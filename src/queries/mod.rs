@@ -25,7 +25,6 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 pub use deadline::{Deadline, client_timeout};
-pub(crate) use query::client_went_away;
 pub use query::{Origin, Query, Stage};
 pub(crate) use rows::batch_bytes;
 pub(crate) use stop::current_stop;
@@ -199,11 +198,12 @@ impl Queries {
     }
 
     fn ended(&self, query: &Query) {
-        self.lock().remove(&query.id());
         let row = query.row();
         self.metrics.statement(&row);
         self.audit.note(query.event());
+        // First kept, then no longer live: it is never in neither.
         self.audit.note_query(row);
+        self.lock().remove(&query.id());
     }
 
     fn all(&self) -> Vec<Arc<Query>> {

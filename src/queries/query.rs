@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    future::Future,
+    future::{self, Future},
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -12,6 +12,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use datafusion::common::{DataFusionError, runtime::SpawnedTask};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, field::Empty};
 use uuid::Uuid;
@@ -31,6 +32,8 @@ use crate::{
 
 /// A client fetches at once what was planned for it: so long it is expected to.
 const FETCH_IS_EXPECTED: Duration = Duration::from_millis(500);
+/// A statement with little time left may wait for long.
+const LEAST_SLEEP: Duration = Duration::from_millis(10);
 
 /// Where a statement came from.
 #[derive(Debug, Clone)]
@@ -219,12 +222,9 @@ impl Query {
 
     /// Waits until the work must stop, and says why.
     pub(crate) async fn stopped(&self, deadline: Option<Deadline>) -> Error {
-        let limit = self.queries.limits.statement_time;
-        let own =
-            (!limit.is_zero()).then(|| Deadline::exactly(limit.saturating_sub(self.worked())));
         tokio::select! {
             () = self.stop.cancelled() => self.cancelled(),
-            () = passed(own) => self.queries.limits.timed_out(self.worked()),
+            () = self.worked_too_long() => self.queries.limits.timed_out(self.worked()),
             () = passed(deadline) => {
                 let after = deadline.map(|deadline| deadline.after).unwrap_or_default();
                 Error::TimedOut(format!(
@@ -232,6 +232,21 @@ impl Query {
                     crate::limits::Span(after)
                 ))
             }
+        }
+    }
+
+    /// Waits until the time to work is used up, which does not go on while nobody works.
+    async fn worked_too_long(&self) {
+        let limit = self.queries.limits.statement_time;
+        if limit.is_zero() {
+            return future::pending().await;
+        }
+        loop {
+            let left = limit.saturating_sub(self.worked());
+            if left.is_zero() {
+                return;
+            }
+            sleep(left.max(LEAST_SLEEP)).await;
         }
     }
 
@@ -262,6 +277,13 @@ impl Query {
             _ => (Outcome::Failed, State::Failed),
         };
         self.end(outcome, state, |course| course.error = Some(kept(error)));
+    }
+
+    /// That nobody waits for it any more, because of what it was cancelled for or because its client went away.
+    pub(super) fn abandoned(&self) {
+        let gone = || Error::Cancelled("its client went away".into());
+        let reason = self.check_cancelled().err();
+        self.failed(&reason.unwrap_or_else(gone));
     }
 
     /// That it was only looked at: nothing is kept of it.
@@ -431,14 +453,9 @@ struct Unfinished<'a>(Option<&'a Arc<Query>>);
 impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
         if let Some(query) = self.0 {
-            query.failed(&client_went_away());
+            query.abandoned();
         }
     }
-}
-
-/// What a statement ends with whose client no longer waits.
-pub(crate) fn client_went_away() -> Error {
-    Error::Cancelled("its client went away".into())
 }
 
 impl Stage {
@@ -454,11 +471,13 @@ impl Stage {
         self.query.wait();
     }
 
-    /// Waits for a place again.
+    /// Waits for a place again, however many others wait, and however long it takes.
     pub(super) async fn enter_again(&mut self) -> Result<()> {
-        let query = Arc::clone(&self.query);
-        let mut stage = query.enter().await?;
-        self.place = stage.place.take();
+        let query = &self.query;
+        query.lock().enter(State::Queued);
+        let user = &query.origin.caller.user;
+        self.place = Some(query.queries.queue.place_again(user).await?);
+        query.lock().enter(State::Running);
         Ok(())
     }
 }

@@ -54,6 +54,17 @@ enum Asked {
     Wait(oneshot::Receiver<Place>),
 }
 
+impl Asked {
+    async fn place(self) -> Result<Place> {
+        match self {
+            Self::Given(place) => Ok(place),
+            Self::Wait(turn) => turn
+                .await
+                .map_err(|_| Error::Internal("a waiting statement was forgotten".into())),
+        }
+    }
+}
+
 impl Queue {
     pub(crate) fn new(limits: Arc<Limits>) -> Arc<Self> {
         Arc::new(Self {
@@ -67,25 +78,29 @@ impl Queue {
     /// # Errors
     /// [`Error::Exhausted`] when too many wait already, or it takes too long.
     pub(crate) async fn place(self: &Arc<Self>, user: &str) -> Result<Place> {
-        let turn = match self.ask(user)? {
-            Asked::Given(place) => return Ok(place),
-            Asked::Wait(turn) => turn,
-        };
+        let asked = self.ask(user, self.limits.queued)?;
         let longest = self.limits.queue_time;
-        let place = if longest.is_zero() {
-            turn.await
-        } else {
-            let late = |_| {
-                let (running, waiting) = self.numbers();
-                Error::Exhausted(format!(
-                    "the statement waited for {} and did not get to run: {running} others run and {waiting} wait \
-                     (--queue-timeout, --concurrency and --user-concurrency); try again later",
-                    Span(longest)
-                ))
-            };
-            timeout(longest, turn).await.map_err(late)?
+        if longest.is_zero() {
+            return asked.place().await;
+        }
+        let late = |_| {
+            let (running, waiting) = self.numbers();
+            Error::Exhausted(format!(
+                "the statement waited for {} and did not get to run: {running} others run and {waiting} wait \
+                 (--queue-timeout, --concurrency and --user-concurrency); try again later",
+                Span(longest)
+            ))
         };
-        place.map_err(|_| Error::Internal("a waiting statement was forgotten".into()))
+        timeout(longest, asked.place()).await.map_err(late)?
+    }
+
+    /// A place for a statement that had one and gave it up. It waits in turn, but is not refused any more: part of its
+    /// result may be with its client.
+    ///
+    /// # Errors
+    /// Never in practice.
+    pub(crate) async fn place_again(self: &Arc<Self>, user: &str) -> Result<Place> {
+        self.ask(user, u64::MAX)?.place().await
     }
 
     /// How many run, and how many wait.
@@ -95,7 +110,8 @@ impl Queue {
         (state.running, state.waiting)
     }
 
-    fn ask(self: &Arc<Self>, user: &str) -> Result<Asked> {
+    /// Asks for a place, or to be one of at most `most` who wait.
+    fn ask(self: &Arc<Self>, user: &str, most: u64) -> Result<Asked> {
         let mut state = self.lock();
         let own = state.users.get(user).map_or(0, |user| user.running);
         let is_free = is_within(state.running + 1, self.limits.running)
@@ -104,10 +120,10 @@ impl Queue {
         if is_free && !state.turns.iter().any(|next| self.is_ready(&state, next)) {
             return Ok(Asked::Given(self.give(&mut state, user)));
         }
-        if state.waiting >= self.limits.queued {
+        if state.waiting >= most {
             state.forget_gone();
         }
-        if state.waiting >= self.limits.queued {
+        if state.waiting >= most {
             return Err(Error::Exhausted(format!(
                 "{} statements run and {} wait, which is the most (--concurrency {}, --user-concurrency {}, \
                  --queue {}); try again later",
@@ -279,6 +295,19 @@ mod tests {
         drop(held);
         assert_eq!(queue.numbers(), (0, 0));
         assert!(queue.place("bob").now_or_never().unwrap().is_ok());
+    }
+
+    #[tokio::test]
+    async fn whoever_had_a_place_is_not_refused_another() {
+        let queue = queue(1, 1, 0);
+        let held = queue.place("ada").await.unwrap();
+        assert!(queue.place("bob").await.is_err());
+        let mut again = pin!(queue.place_again("bob"));
+        // Longer than the queue's time.
+        let waited = timeout(Duration::from_millis(60), &mut again).await;
+        assert!(waited.is_err(), "{waited:?}");
+        drop(held);
+        assert!(again.now_or_never().unwrap().is_ok());
     }
 
     #[tokio::test]

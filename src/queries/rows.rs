@@ -21,13 +21,18 @@ use tokio::{
 };
 use tracing::Instrument;
 
-use super::{Deadline, Query, Stage, client_went_away, stop::with_stop};
-use crate::error::{Error, Result};
+use super::{Deadline, Query, Stage, stop::with_stop};
+use crate::{
+    error::{Error, Result},
+    limits::Span,
+};
 
 /// How many batches are computed before they are asked for.
 const BATCHES_AHEAD: usize = 2;
 /// A client that does not read for so long leaves its place to others until it does.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// A client that does not read for so long reads no more; what its statement holds is given back.
+const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 
 type Item = DataFusionResult<RecordBatch>;
 
@@ -101,9 +106,17 @@ async fn room<'a>(stage: &mut Stage, sender: &'a Sender<Item>) -> Result<Option<
         return Ok(room.ok());
     }
     stage.leave();
-    let room = sender.reserve().await.ok();
+    let Ok(room) = timeout(LONGEST_PAUSE, sender.reserve()).await else {
+        return Err(Error::Cancelled(format!(
+            "its client did not read for {}",
+            Span(LONGEST_PAUSE)
+        )));
+    };
+    let Ok(room) = room else {
+        return Ok(None);
+    };
     stage.enter_again().await?;
-    Ok(room)
+    Ok(Some(room))
 }
 
 struct Sent {
@@ -165,7 +178,7 @@ impl RecordBatchStream for Sent {
 impl Drop for Sent {
     fn drop(&mut self) {
         if !self.has_ended {
-            self.query.failed(&client_went_away());
+            self.query.abandoned();
         }
         self.query.stop_token().cancel();
     }
@@ -301,6 +314,32 @@ mod tests {
             sent.next().await.unwrap().unwrap();
         }
         until(|| queries.numbers().0 == 1).await;
+    }
+
+    #[tokio::test]
+    async fn a_client_that_paused_gets_the_rest_however_busy_the_server_is() {
+        let queries = queries(Limits {
+            statement_time: Duration::from_secs(3),
+            running: 1,
+            running_per_user: 1,
+            queued: 0,
+            queue_time: Duration::from_millis(1),
+            ..Limits::default()
+        });
+        let (query, stage) = begun(&queries).await;
+        let mut sent = stage.send(rows(10).0, None).unwrap();
+        sent.next().await.unwrap().unwrap();
+        until(|| queries.numbers().0 == 0).await;
+        let (_, other) = begun(&queries).await;
+        let mut left = sent.by_ref().take(9);
+        let reading = async { while left.next().await.transpose().unwrap().is_some() {} };
+        futures::pin_mut!(reading);
+        // More than the statement may be worked on in all.
+        let waited = timeout(Duration::from_secs(3), &mut reading).await;
+        assert!(waited.is_err(), "{:?}", query.row());
+        drop(other);
+        reading.await;
+        assert_eq!(query.rows_sent(), 10);
     }
 
     #[tokio::test]
