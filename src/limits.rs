@@ -13,6 +13,9 @@ const UNKNOWN_MEMORY: u64 = 4 * GIB;
 /// The least that sorts and joins work with.
 const LEAST_MEMORY: u64 = 256 * MIB;
 
+/// Ten years, lest an end be later than clocks can tell.
+const LONGEST_SPAN: Duration = Duration::from_hours(24 * 3650);
+
 /// How much of everything statements may use. A zero means no limit, except for memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
@@ -232,16 +235,21 @@ impl std::str::FromStr for Span {
         };
         let (digits, unit) = number_and_unit(text);
         let number: u64 = digits.parse().map_err(|_| wrong())?;
-        let seconds = match unit {
-            "ms" => return Ok(Self(Duration::from_millis(number))),
-            "" | "s" => Some(number),
-            "m" | "min" => number.checked_mul(60),
-            "h" => number.checked_mul(3600),
-            _ => None,
+        let milliseconds = match unit {
+            "ms" => 1,
+            "" | "s" => 1000,
+            "m" | "min" => 60_000,
+            "h" => 3_600_000,
+            _ => return Err(wrong()),
         };
-        seconds
-            .map(|seconds| Self(Duration::from_secs(seconds)))
-            .ok_or_else(wrong)
+        let span = Duration::from_millis(number.saturating_mul(milliseconds));
+        if span > LONGEST_SPAN {
+            return Err(Error::Input(format!(
+                "'{text}' is too long a time, expected {} at most; 0 is no limit where there may be none",
+                Self(LONGEST_SPAN)
+            )));
+        }
+        Ok(Self(span))
     }
 }
 
@@ -288,6 +296,16 @@ mod tests {
             assert!(wrong.parse::<Bytes>().is_err(), "{wrong}");
         }
         assert!("5 days".parse::<Span>().is_err());
+        assert!("87600h".parse::<Span>().is_ok());
+        for long in [
+            "87601h",
+            "5000000000000000h",
+            "18446744073709551615h",
+            "9999999999999ms",
+        ] {
+            let message = long.parse::<Span>().unwrap_err().to_string();
+            assert!(message.contains("expected 87600h at most"), "{message}");
+        }
     }
 
     #[test]
