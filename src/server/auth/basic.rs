@@ -58,11 +58,18 @@ impl Passwords {
     ) -> Result<()> {
         let kept = access.users.get(user);
         let kept = kept.and_then(|user| user.password.clone());
-        let mark = kept.as_deref().map(|kept| self.mark(user, password, kept));
+        // One for names that are none too: how fast they are refused must not tell them apart.
+        let mark = self.mark(user, password, kept.as_deref().unwrap_or_default());
         if self.remembers(user, mark) {
             return Ok(());
         }
-        let mut turn = self.throttle.turn(user, from).await?;
+        let wrong = || {
+            Error::Unauthenticated(format!(
+                "the user name or the password is wrong (user '{user}')"
+            ))
+        };
+        let turn = self.throttle.turn(user, from, mark).await?;
+        let mut turn = turn.ok_or_else(wrong)?;
         // Somebody may have proved it while this one waited: a pool of connections starts at once.
         if self.remembers(user, mark) {
             return Ok(());
@@ -70,14 +77,10 @@ impl Passwords {
         turn.wait().await;
         let is_right = self.is_right(password.to_string(), kept).await?;
         turn.end(is_right);
-        match mark {
-            Some(mark) if is_right => self.remember(user, mark),
-            _ => {
-                return Err(Error::Unauthenticated(format!(
-                    "the user name or the password is wrong (user '{user}')"
-                )));
-            }
+        if !is_right {
+            return Err(wrong());
         }
+        self.remember(user, mark);
         Ok(())
     }
 
@@ -99,16 +102,16 @@ impl Passwords {
             .map_err(|error| Error::Internal(format!("password: {error}")))
     }
 
-    /// What is remembered of a right password. It holds what was kept of the password then, so that a new one ends it.
+    /// What is remembered of a password. It holds what was kept of the password then, so that a new one ends it.
     fn mark(&self, user: &str, password: &str, kept: &str) -> blake3::Hash {
         let proved = format!("{user}\n{kept}\n{password}");
         blake3::keyed_hash(&self.remembering, proved.as_bytes())
     }
 
-    fn remembers(&self, user: &str, mark: Option<blake3::Hash>) -> bool {
+    fn remembers(&self, user: &str, mark: blake3::Hash) -> bool {
         let remembered = self.remembered.lock();
         let remembered = remembered.unwrap_or_else(PoisonError::into_inner);
-        mark.is_some_and(|mark| remembered.get(user) == Some(&mark))
+        remembered.get(user) == Some(&mark)
     }
 
     fn remember(&self, user: &str, mark: blake3::Hash) {
