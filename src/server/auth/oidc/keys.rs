@@ -1,11 +1,16 @@
 //! The keys of an issuer: fetched when they are first needed, again when they are old, and when a token names one that
-//! is not there, which is how issuers change keys.
+//! is not there, which is how issuers change keys. Nobody waits for an issuer that is known not to answer as long as the
+//! keys are good.
 
 use std::{
-    sync::{Arc, Mutex as Plain, PoisonError},
+    sync::{
+        Arc, Mutex as Plain, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
+use datafusion::common::runtime::SpawnedTask;
 use jsonwebtoken::{
     Algorithm, DecodingKey,
     jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse},
@@ -48,11 +53,20 @@ pub(super) struct Key {
 
 /// The keys of one issuer.
 pub(super) struct Keys {
+    published: Arc<Published>,
+    /// Asks the issuer while nobody waits for the answer.
+    refreshing: Plain<Option<SpawnedTask<()>>>,
+}
+
+/// What an issuer publishes, as far as it is known.
+struct Published {
     issuer: String,
     client: Client,
     known: Plain<Option<Known>>,
     /// Held while the issuer is asked: by one at a time.
     asked: Mutex<Option<Instant>>,
+    /// Whether it did not answer when it was last asked.
+    is_failing: AtomicBool,
 }
 
 #[derive(Clone)]
@@ -88,10 +102,14 @@ impl Keys {
             .build()
             .map_err(|error| Error::Internal(format!("HTTP client: {error}")))?;
         Ok(Self {
-            issuer: issuer.to_string(),
-            client,
-            known: Plain::default(),
-            asked: Mutex::default(),
+            published: Arc::new(Published {
+                issuer: issuer.to_string(),
+                client,
+                known: Plain::default(),
+                asked: Mutex::default(),
+                is_failing: AtomicBool::new(false),
+            }),
+            refreshing: Plain::default(),
         })
     }
 
@@ -100,34 +118,52 @@ impl Keys {
     /// # Errors
     /// [`Error::Unauthenticated`] when there is no such key.
     pub(super) async fn find(&self, id: Option<&str>) -> Result<Arc<Key>> {
-        let known = self.known();
-        let is_fresh = |known: &&Known| known.fetched.elapsed() < FRESH;
-        if let Some(key) = known
-            .as_ref()
-            .filter(is_fresh)
-            .and_then(|known| known.key(id))
-        {
-            return Ok(key);
-        }
-        let fetched = self
-            .fetch_after(known.as_ref().map(|known| known.fetched))
-            .await;
-        let known = match (fetched, known) {
-            (Ok(fetched), _) => fetched,
-            (Err(error), Some(known)) if known.fetched.elapsed() < USABLE => {
-                tracing::warn!(%error, issuer = self.issuer, "the keys of the issuer cannot be fetched again");
-                known
+        let known = self.published.known();
+        let before = known.as_ref().map(|known| known.fetched);
+        let key = known.as_ref().and_then(|known| known.key(id));
+        if let (Some(known), Some(key)) = (&known, &key) {
+            if known.fetched.elapsed() < FRESH {
+                return Ok(Arc::clone(key));
             }
-            (Err(error), _) => return Err(error),
-        };
-        known.key(id).ok_or_else(|| {
-            Error::Unauthenticated("the token names no key that its issuer publishes".into())
-        })
+            if self.published.is_failing.load(Ordering::Relaxed) {
+                self.refresh(known.fetched);
+                return Ok(Arc::clone(key));
+            }
+        }
+        match (self.published.fetch_after(before).await, key) {
+            (Ok(known), _) => known.key(id).ok_or_else(|| {
+                Error::Unauthenticated("the token names no key that its issuer publishes".into())
+            }),
+            (Err(_), Some(key)) => Ok(key),
+            (Err(error), None) => Err(error),
+        }
     }
 
+    /// Asks the issuer for keys that are newer than those of `before`, unless it is being asked.
+    fn refresh(&self, before: Instant) {
+        let mut refreshing = self
+            .refreshing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        // Whoever asks holds the other half.
+        if Arc::strong_count(&self.published) > 1 {
+            return;
+        }
+        let published = Arc::clone(&self.published);
+        *refreshing = Some(SpawnedTask::spawn(async move {
+            // The failure is logged, and the keys are used on.
+            let _ = published.fetch_after(Some(before)).await;
+        }));
+    }
+}
+
+impl Published {
+    /// The keys that are good.
     fn known(&self) -> Option<Known> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.clone()
+        known
+            .clone()
+            .filter(|known| known.fetched.elapsed() < USABLE)
     }
 
     /// Keys that are newer than those of `before`, as far as the issuer may be asked again.
@@ -149,11 +185,13 @@ impl Keys {
             *asked = Some(Instant::now());
         }
         let keys = self.fetch().await;
-        if keys.is_err() {
+        self.is_failing.store(keys.is_err(), Ordering::Relaxed);
+        let keys = keys.inspect_err(|error| {
             *asked = Some(Instant::now());
-        }
+            tracing::warn!(%error, issuer = self.issuer, "the keys of the issuer cannot be fetched");
+        })?;
         let known = Known {
-            keys: Arc::new(keys?),
+            keys: Arc::new(keys),
             fetched: Instant::now(),
         };
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(known.clone());
@@ -283,8 +321,50 @@ fn chain(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use tokio::{net::TcpListener, time::timeout};
 
     use super::*;
+
+    /// The keys of an issuer that takes every question and answers none, fetched so long ago.
+    async fn of_a_silent_issuer(age: Duration) -> (Keys, TcpListener) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let keys = Keys::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        let ec = json!({"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA", "kid": "1"});
+        *keys.published.known.lock().unwrap() = Some(Known {
+            keys: Arc::new(vec![Arc::new(key(ec).unwrap())]),
+            fetched: Instant::now().checked_sub(age).unwrap(),
+        });
+        (keys, listener)
+    }
+
+    #[tokio::test]
+    async fn keys_are_good_for_a_day_whatever_the_issuer_says() {
+        for (age, is_good) in [(USABLE - FRESH, true), (USABLE + FRESH, false)] {
+            let (keys, _issuer) = of_a_silent_issuer(age).await;
+            *keys.published.asked.lock().await = Some(Instant::now());
+            for is_failing in [false, true] {
+                keys.published
+                    .is_failing
+                    .store(is_failing, Ordering::Relaxed);
+                let found = keys.find(Some("1")).await;
+                assert_eq!(found.is_ok(), is_good, "{age:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_an_issuer_that_is_known_not_to_answer() {
+        let (keys, issuer) = of_a_silent_issuer(FRESH * 2).await;
+        keys.published.is_failing.store(true, Ordering::Relaxed);
+        for _ in 0..10 {
+            let found = timeout(TIMEOUT / 2, keys.find(Some("1"))).await;
+            assert!(found.unwrap().is_ok());
+        }
+        // It is asked all the same, once.
+        let asked = timeout(TIMEOUT, issuer.accept()).await;
+        assert!(asked.unwrap().is_ok());
+        assert_eq!(Arc::strong_count(&keys.published), 2);
+    }
 
     #[test]
     fn an_issuer_is_asked_where_nobody_else_can_answer() {
