@@ -25,7 +25,10 @@ use tonic::{Extensions, Response, Streaming, metadata::MetadataMap};
 use uuid::Uuid;
 
 use super::{
-    auth::{self, Gate, visits},
+    auth::{
+        self, Gate,
+        visits::{self, Refusals},
+    },
     clock::Clock,
     handles::{Capacity, Handles, Kind, Lifetime},
     limits, metrics,
@@ -53,7 +56,7 @@ const ANSWERS: Kind = Kind {
 /// Whoever polls comes back soon.
 const POLL_LIFETIME: Lifetime = Lifetime {
     unused: Duration::from_mins(2),
-    longest: Duration::from_hours(1),
+    longest: Duration::from_hours(24 * 7),
 };
 const POLLS: Kind = Kind {
     plural: "statements that are polled for",
@@ -79,6 +82,7 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 pub(crate) struct Shared {
     engine: Engine,
     gate: Gate,
+    refusals: Refusals,
     pub(super) kept: Arc<Kept>,
     pub(super) sql_info: SqlInfos,
     pub(super) xdbc_types: XdbcTypeInfoData,
@@ -182,6 +186,7 @@ impl Shared {
             xdbc_types: xdbc::data().map_err(wire::flight_error)?,
             engine,
             gate,
+            refusals: Refusals::default(),
         })
     }
 }
@@ -223,7 +228,9 @@ impl Entrance for Arc<Shared> {
     fn enter<'a>(&'a self, request: &'a Credentials) -> Reply<'a, Arc<dyn Calls>> {
         async move {
             let guest = self.gate.admit(self.engine.access(), request).await;
-            let guest = guest.inspect_err(|error| visits::refused(&self.engine, request, error))?;
+            let guest = guest.inspect_err(|error| {
+                visits::turned_away(&self.engine, &self.refusals, request, error);
+            })?;
             let caller = Arc::new(guest.caller);
             let address = auth::peer(request);
             let entered = self.sessions.enter(&caller, guest.session, address)?;
@@ -248,7 +255,7 @@ impl Entrance for Arc<Shared> {
         metrics::Kept {
             sessions: self.sessions.count(),
             prepared: self.prepared.count(),
-            results: self.answers.count(),
+            results: self.answers.count() + self.polls.count(),
         }
     }
 
@@ -266,7 +273,9 @@ impl Entrance for Arc<Shared> {
             let token = welcome.await;
             match &token {
                 Ok(_) => visits::logged_in(&self.engine, request),
-                Err(error) => visits::refused(&self.engine, request, error),
+                Err(error) => {
+                    visits::refused(&self.engine, &self.refusals, request, error);
+                }
             }
             token
         }
