@@ -1,4 +1,4 @@
-//! The outermost layer: arrow-flight's dispatch, and the calls that it answers for nobody.
+//! Behind the door: arrow-flight's dispatch, and the calls that it answers for nobody.
 
 use std::{pin::Pin, sync::Arc};
 
@@ -21,29 +21,19 @@ use super::{
 };
 use crate::error::Error;
 
-/// The gRPC service: asks who is calling, then hands everything to that caller's [`Switchboard`], but what arrow-flight
+/// The gRPC service: hands everything to the [`Switchboard`] of the visitor whom the door let in, but what arrow-flight
 /// refuses, or cannot say.
 pub(crate) struct Front(pub(super) Arc<dyn Entrance>);
 
 /// Whoever sent a request, and what they may call.
-struct Visitor(Arc<dyn Calls>);
+#[derive(Clone)]
+pub(super) struct Visitor(pub(super) Arc<dyn Calls>);
 
-impl Front {
-    /// Who sent this request, and the request.
-    async fn visitor<T>(&self, request: Request<T>) -> Result<(Visitor, Request<T>), Status> {
-        let (metadata, extensions, message) = request.into_parts();
-        let credentials = Credentials {
-            metadata,
-            extensions,
-        };
-        let calls = self.0.enter(&credentials).await?;
-        let Credentials {
-            metadata,
-            extensions,
-        } = credentials;
-        let request = Request::from_parts(metadata, extensions, message);
-        Ok((Visitor(calls), request))
-    }
+/// Who sent this request, as the door has found out, and the request.
+fn visitor<T>(mut request: Request<T>) -> Result<(Visitor, Request<T>), Status> {
+    let visitor = request.extensions_mut().remove::<Visitor>();
+    let visitor = visitor.ok_or_else(|| Status::internal("a request that came by no door"))?;
+    Ok((visitor, request))
 }
 
 impl Visitor {
@@ -89,7 +79,7 @@ impl FlightService for Front {
     type DoExchangeStream = Replies<FlightData>;
 
     async fn get_schema(&self, request: Request<FlightDescriptor>) -> Answer<SchemaResult> {
-        let (visitor, request) = self.visitor(request).await?;
+        let (visitor, request) = visitor(request)?;
         command::of_descriptor("GetSchema", request.get_ref())?;
         let schema = visitor.0.schema_of(request.into_inner().cmd).await?;
         let options = IpcWriteOptions::default();
@@ -110,17 +100,17 @@ impl FlightService for Front {
         Ok(handshake::answer(&token)?)
     }
     async fn list_flights(&self, request: Request<Criteria>) -> Answer<Self::ListFlightsStream> {
-        let (visitor, _) = self.visitor(request).await?;
+        let (visitor, _) = visitor(request)?;
         // Tables are listed by GetTables.
         visitor.answered(Ok(Response::new(stream::empty().boxed())))
     }
     async fn get_flight_info(&self, request: Request<FlightDescriptor>) -> Answer<FlightInfo> {
-        let (visitor, request) = self.visitor(request).await?;
+        let (visitor, request) = visitor(request)?;
         command::of_descriptor("GetFlightInfo", request.get_ref())?;
         visitor.answered(visitor.switchboard().get_flight_info(request).await)
     }
     async fn poll_flight_info(&self, request: Request<FlightDescriptor>) -> Answer<PollInfo> {
-        let (visitor, request) = self.visitor(request).await?;
+        let (visitor, request) = visitor(request)?;
         if poll::is_polled(request.get_ref()) {
             let info = visitor.0.poll(request.into_inner()).await?;
             return visitor.answered(Ok(Response::new(info)));
@@ -130,16 +120,16 @@ impl FlightService for Front {
         visitor.answered(info.map(|info| info.map(poll::complete)))
     }
     async fn do_get(&self, request: Request<Ticket>) -> Answer<Self::DoGetStream> {
-        let (visitor, request) = self.visitor(request).await?;
+        let (visitor, request) = visitor(request)?;
         command::of_bytes("DoGet", &request.get_ref().ticket)?;
         visitor.answered(visitor.switchboard().do_get(request).await)
     }
     async fn do_put(&self, request: Request<Streaming<FlightData>>) -> Answer<Self::DoPutStream> {
-        let (visitor, request) = self.visitor(request).await?;
+        let (visitor, request) = visitor(request)?;
         visitor.answered(visitor.switchboard().do_put(request).await)
     }
     async fn do_action(&self, request: Request<Action>) -> Answer<Self::DoActionStream> {
-        let (visitor, request) = self.visitor(request).await?;
+        let (visitor, request) = visitor(request)?;
         if !actions::is_ours(&request.get_ref().r#type) {
             return visitor.answered(visitor.switchboard().do_action(request).await);
         }
@@ -148,7 +138,7 @@ impl FlightService for Front {
         visitor.answered(Ok(Response::new(result.boxed())))
     }
     async fn list_actions(&self, request: Request<Empty>) -> Answer<Self::ListActionsStream> {
-        let (visitor, _) = self.visitor(request).await?;
+        let (visitor, _) = visitor(request)?;
         let offered = stream::iter(actions::offered().map(Ok));
         visitor.answered(Ok(Response::new(offered.boxed())))
     }
@@ -156,7 +146,7 @@ impl FlightService for Front {
         &self,
         request: Request<Streaming<FlightData>>,
     ) -> Answer<Self::DoExchangeStream> {
-        self.visitor(request).await?;
+        visitor(request)?;
         Err(Status::unimplemented(
             "DoExchange is not offered: fetch with DoGet, load with DoPut",
         ))

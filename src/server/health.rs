@@ -15,6 +15,8 @@ use crate::queries::Queries;
 
 /// The name for the server as a whole.
 const WHOLE: &str = "";
+/// A question names a service.
+const QUESTION_BYTES: usize = 1 << 10;
 
 /// The service, and what tells it that the server shuts down as long as it is kept.
 pub(super) async fn service(
@@ -22,7 +24,8 @@ pub(super) async fn service(
 ) -> (HealthServer<HealthService>, SpawnedTask<()>) {
     let reporter = HealthReporter::new();
     say(&reporter, ServingStatus::Serving).await;
-    let service = HealthServer::new(HealthService::from_health_reporter(reporter.clone()));
+    let service = HealthServer::new(HealthService::from_health_reporter(reporter.clone()))
+        .max_decoding_message_size(QUESTION_BYTES);
     let queries = Arc::clone(queries);
     let following = SpawnedTask::spawn(async move {
         queries.closed().await;

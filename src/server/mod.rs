@@ -10,6 +10,7 @@ mod clock;
 pub(crate) mod columns;
 mod command;
 mod connection;
+mod door;
 mod front;
 mod handles;
 mod health;
@@ -37,18 +38,16 @@ mod xdbc;
 
 use std::{future::Future, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use arrow_flight::flight_service_server::FlightServiceServer;
 use tokio::net::{TcpListener, lookup_host};
 use tonic::transport::{Server, server::TcpIncoming};
 
 use crate::{
     engine::Engine,
     error::{Error, Result},
-    limits::Limits,
     wording::plain,
 };
 use auth::Gate;
-use front::Front;
+use door::Door;
 
 pub use auth::{Oidc, Security, UserClaim};
 pub use secret::Secret;
@@ -61,6 +60,8 @@ const STREAM_WINDOW_BYTES: u32 = 4 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
 /// JDBC sends every unknown property of its URL as a header.
 const MAX_HEADER_BYTES: u32 = 64 << 10;
+/// Calls of one connection at a time, which may be that of many readers; more wait at the client.
+const CALLS_PER_CONNECTION: u32 = 512;
 
 /// What a server is told besides its lake.
 #[derive(Debug, Default)]
@@ -118,7 +119,7 @@ pub async fn serve_with(
     security.check_exposure(address, &access)?;
     let gate = Gate::new(security, address, &access)?;
     let (health, _following) = health::service(engine.queries()).await;
-    let largest = message_bytes(engine.limits());
+    let limits = Arc::clone(engine.limits());
     let entrance = service::entrance(engine.clone(), gate)?;
     let _watched = settings.metrics.map(|listener| {
         let entrance = Arc::clone(&entrance);
@@ -128,7 +129,7 @@ pub async fn serve_with(
         TcpIncoming::from(listener).with_nodelay(Some(true)),
         Arc::downgrade(&entrance),
     );
-    let flight = FlightServiceServer::new(Front(entrance)).max_decoding_message_size(largest);
+    let flight = Door::new(entrance, &limits);
     let server = match &security.tls {
         Some(tls) => tls.secure(Server::builder())?,
         None => Server::builder(),
@@ -136,6 +137,7 @@ pub async fn serve_with(
     server
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_max_header_list_size(MAX_HEADER_BYTES)
+        .max_concurrent_streams(CALLS_PER_CONNECTION)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .add_service(health)
@@ -143,12 +145,4 @@ pub async fn serve_with(
         .serve_with_incoming_shutdown(incoming, shutdown)
         .await
         .map_err(|error| Error::io(address.to_string())(io::Error::other(error)))
-}
-
-/// The largest message that is taken.
-fn message_bytes(limits: &Limits) -> usize {
-    match limits.message_bytes {
-        0 => usize::MAX,
-        bytes => usize::try_from(bytes).unwrap_or(usize::MAX),
-    }
 }
