@@ -20,6 +20,7 @@ use datafusion::{
     },
 };
 
+use super::Engine;
 use crate::limits::{Bytes, Limits};
 
 /// An operator that can spill may hold this part of its statement's memory, however many there are.
@@ -75,6 +76,14 @@ pub(crate) fn for_one_statement(runtime: &Arc<RuntimeEnv>) -> Arc<RuntimeEnv> {
         memory_pool: Arc::new(pool),
         ..runtime.as_ref().clone()
     })
+}
+
+impl Engine {
+    /// Memory for what one statement keeps.
+    pub(crate) fn memory(&self) -> Arc<dyn MemoryPool> {
+        let runtime = for_one_statement(&self.shared.runtime.shared);
+        Arc::clone(&runtime.memory_pool)
+    }
 }
 
 /// Waits until a plan that was dropped holds no memory any more: its tasks end a little later.

@@ -3,41 +3,87 @@
 //! Python's flightsql-dbapi wraps every column in a dense union and pandas sends dictionaries; what
 //! leaves here are the values inside.
 
-use arrow::array::RecordBatch;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow_flight::{FlightData, sql::server::DoPutError};
-use datafusion::scalar::ScalarValue;
+use datafusion::{
+    execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation},
+    scalar::ScalarValue,
+};
 use futures::{Stream, TryStreamExt};
+use tokio::task::yield_now;
 use tonic::Status;
 
 use super::wire;
 use crate::error::{Error, Result};
 
-/// One row per execution, one value per parameter; `None` when the client bound nothing.
+/// Values of one statement, of all its rows: each takes far more memory here than in a batch.
+const MOST_VALUES: usize = 1_000_000;
+/// Between two pauses, so that others get to work.
+const VALUES_AT_ONCE: usize = 1000;
+
+/// One row per execution, one value per parameter, and the memory that they take.
+#[derive(Debug, Default)]
+pub(crate) struct Bound {
+    pub(super) rows: Vec<Vec<ScalarValue>>,
+    /// Given back with the rows.
+    _memory: Option<MemoryReservation>,
+}
+
+impl Bound {
+    /// One execution without parameters.
+    pub(super) fn nothing() -> Self {
+        Self {
+            rows: vec![Vec::new()],
+            _memory: None,
+        }
+    }
+}
+
+/// The rows that a client binds, which count as memory of `pool`; `None` when it bound nothing.
 ///
 /// # Errors
-/// [`Error::Input`] when a row has not `expected` values, and whatever ended the client's stream.
+/// [`Error::Input`] when a row has not `expected` values, [`Error::Exhausted`] when there are too many, DataFusion's
+/// `ResourcesExhausted` when the memory does not hold them, and whatever ended the client's stream.
 pub(crate) async fn decode(
     messages: impl Stream<Item = Result<FlightData, Status>> + Send + 'static,
     expected: usize,
-) -> Result<Option<Vec<Vec<ScalarValue>>>> {
-    let Some(mut batches) = wire::decode(messages).await? else {
+    pool: &Arc<dyn MemoryPool>,
+) -> Result<Option<Bound>> {
+    let Some(mut batches) = wire::received(messages).await? else {
         return Ok(None);
     };
     let bound = batches.schema().fields().len();
-    let mut rows = Vec::new();
-    while let Some(batch) = batches.try_next().await? {
-        for row in 0..batch.num_rows() {
-            rows.push(values(&batch, row)?);
-        }
-    }
-    // Clients bind an empty batch without columns to say "no parameters".
-    if bound == 0 && expected == 0 {
-        return Ok(None);
-    }
     if bound != expected {
         return Err(miscounted(expected, bound));
     }
-    Ok(Some(rows))
+    let memory = MemoryConsumer::new("bound parameters").register(pool);
+    let mut rows: Vec<Vec<ScalarValue>> = Vec::new();
+    while let Some(batch) = batches.try_next().await? {
+        // Clients bind an empty batch without columns to say "no parameters".
+        if bound == 0 {
+            continue;
+        }
+        let count = rows.len().saturating_add(batch.num_rows());
+        let count = count.saturating_mul(bound);
+        if count > MOST_VALUES {
+            return Err(Error::Exhausted(format!(
+                "{count} values are bound to one statement, more than the {MOST_VALUES} that one may have; \
+                 load many rows by bulk ingest, or bind some at a time"
+            )));
+        }
+        for row in 0..batch.num_rows() {
+            if rows.len() % (VALUES_AT_ONCE / bound).max(1) == 0 {
+                yield_now().await;
+            }
+            rows.push(values(&batch, row, &memory)?);
+        }
+    }
+    Ok((bound > 0).then_some(Bound {
+        rows,
+        _memory: Some(memory),
+    }))
 }
 
 /// The error for a statement that did not get as many values as it has parameters.
@@ -70,12 +116,18 @@ pub(crate) fn without_command(error: &DoPutError) -> Error {
     })
 }
 
-fn values(batch: &RecordBatch, row: usize) -> Result<Vec<ScalarValue>> {
-    batch
-        .columns()
-        .iter()
-        .map(|column| Ok(unwrapped(ScalarValue::try_from_array(column, row)?)))
-        .collect()
+fn values(batch: &RecordBatch, row: usize, memory: &MemoryReservation) -> Result<Vec<ScalarValue>> {
+    let columns = batch.columns().iter();
+    columns.map(|column| value(column, row, memory)).collect()
+}
+
+/// A value in a plain type, without the batch that it came in.
+fn value(column: &ArrayRef, row: usize, memory: &MemoryReservation) -> Result<ScalarValue> {
+    let value = unwrapped(ScalarValue::try_from_array(column, row)?);
+    let mut value = wire::plain_value(value)?;
+    value.compact();
+    memory.try_grow(value.size())?;
+    Ok(value)
 }
 
 fn unwrapped(value: ScalarValue) -> ScalarValue {
@@ -90,13 +142,12 @@ fn unwrapped(value: ScalarValue) -> ScalarValue {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use arrow::{
-        array::{ArrayRef, Int64Array, StringArray, UnionArray},
+        array::{DictionaryArray, Int32Array, Int64Array, NullArray, StringArray, UnionArray},
         datatypes::{DataType, Field, UnionFields},
     };
     use arrow_flight::{encode::FlightDataEncoderBuilder, error::FlightError};
+    use datafusion::execution::memory_pool::GreedyMemoryPool;
 
     use super::*;
 
@@ -106,6 +157,50 @@ mod tests {
         FlightDataEncoderBuilder::new()
             .build(futures::stream::iter([Ok::<_, FlightError>(batch)]))
             .map_err(Status::from)
+    }
+
+    fn pool(bytes: usize) -> Arc<dyn MemoryPool> {
+        Arc::new(GreedyMemoryPool::new(bytes))
+    }
+
+    /// What is bound where there is memory for it.
+    async fn bound(batch: RecordBatch, expected: usize) -> Result<Option<Bound>> {
+        decode(messages(batch), expected, &pool(usize::MAX)).await
+    }
+
+    #[tokio::test]
+    async fn a_few_bytes_that_stand_for_many_values_are_counted_before_they_are_read() {
+        let nulls: ArrayRef = Arc::new(NullArray::new(MOST_VALUES + 1));
+        let batch = RecordBatch::try_from_iter([("a", nulls)]).unwrap();
+        let error = decode(messages(batch.clone()), 1, &pool(0))
+            .await
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "1000001 values are bound to one statement, more than the 1000000 that one may have; \
+             load many rows by bulk ingest, or bind some at a time"
+        );
+        let error = bound(batch, 2).await.unwrap_err().to_string();
+        assert!(error.contains("has 2 parameters"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn values_count_as_memory_as_long_as_they_are_kept() {
+        let long = "x".repeat(1 << 20);
+        let keys = Int32Array::from(vec![0; 100]);
+        let values: ArrayRef = Arc::new(StringArray::from(vec![long.as_str()]));
+        let texts: ArrayRef = Arc::new(DictionaryArray::new(keys, values));
+        let batch = RecordBatch::try_from_iter([("a", texts)]).unwrap();
+        let small = pool(10 << 20);
+        let error = decode(messages(batch.clone()), 1, &small).await;
+        assert!(matches!(error, Err(Error::DataFusion(_))), "{error:?}");
+        assert_eq!(small.reserved(), 0);
+        let large = pool(200 << 20);
+        let kept = decode(messages(batch), 1, &large).await.unwrap().unwrap();
+        assert_eq!(kept.rows.len(), 100);
+        assert!(large.reserved() >= 100 << 20, "{}", large.reserved());
+        drop(kept);
+        assert_eq!(large.reserved(), 0);
     }
 
     #[tokio::test]
@@ -126,7 +221,7 @@ mod tests {
         )
         .unwrap();
         let batch = RecordBatch::try_from_iter([("param_0", Arc::new(union) as ArrayRef)]).unwrap();
-        let rows = decode(messages(batch), 1).await.unwrap();
+        let rows = bound(batch, 1).await.unwrap().map(|bound| bound.rows);
         let expected = vec![
             vec![ScalarValue::Int64(Some(7))],
             vec![ScalarValue::from("calm")],
@@ -138,7 +233,7 @@ mod tests {
     async fn a_wrong_number_of_parameters_is_named() {
         let column: ArrayRef = Arc::new(Int64Array::from(vec![1]));
         let batch = RecordBatch::try_from_iter([("a", column)]).unwrap();
-        let error = decode(messages(batch), 2).await.unwrap_err();
+        let error = bound(batch, 2).await.unwrap_err();
         assert_eq!(
             error.to_string(),
             "the statement has 2 parameters, but 1 was bound"
@@ -152,6 +247,6 @@ mod tests {
     #[tokio::test]
     async fn nothing_bound_is_not_an_empty_row() {
         let nothing = futures::stream::iter([Ok(FlightData::default())]);
-        assert_eq!(decode(nothing, 0).await.unwrap(), None);
+        assert!(decode(nothing, 0, &pool(0)).await.unwrap().is_none());
     }
 }

@@ -3,7 +3,7 @@
 //! Binding keeps the handle: Java closes with the first one it got, Go with the last, and some
 //! clients never look at a new one.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow_flight::{
@@ -15,13 +15,13 @@ use arrow_flight::{
         server::PeekableFlightDataStream,
     },
 };
-use datafusion::scalar::ScalarValue;
 use futures::FutureExt;
 use tonic::{Code, Response, Status};
 
 use super::{
     messages::PreparedStatementResult,
-    parameters, schema,
+    parameters::{self, Bound},
+    schema,
     service::Service,
     session,
     statement::{self, Begun, Work},
@@ -35,7 +35,7 @@ use crate::{
 /// A statement, and the values last bound to it.
 pub(crate) struct PreparedStatement {
     text: Text,
-    bound: Mutex<Option<Vec<Vec<ScalarValue>>>>,
+    bound: Mutex<Option<Arc<Bound>>>,
 }
 
 /// What is run.
@@ -66,11 +66,11 @@ impl PreparedStatement {
     }
 
     /// The rows to run the statement with; one empty row when it takes no parameters.
-    fn rows(&self) -> Result<Vec<Vec<ScalarValue>>> {
+    fn bound(&self) -> Result<Arc<Bound>> {
         let bound = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
         match (bound.as_ref(), self.expected()) {
-            (Some(rows), _) => Ok(rows.clone()),
-            (None, 0) => Ok(vec![Vec::new()]),
+            (Some(bound), _) => Ok(Arc::clone(bound)),
+            (None, 0) => Ok(Arc::new(Bound::nothing())),
             (None, expected) => Err(parameters::miscounted(expected, 0)),
         }
     }
@@ -138,11 +138,13 @@ impl Service {
     ) -> Result<DoPutPreparedStatementResult> {
         let handle = command.prepared_statement_handle;
         let statement = self.prepared_statement(&handle)?;
-        let rows = parameters::decode(messages, statement.expected()).await?;
-        *statement
+        let memory = self.engine.memory();
+        let bound = parameters::decode(messages, statement.expected(), &memory).await?;
+        let mut before = statement
             .bound
             .lock()
-            .unwrap_or_else(PoisonError::into_inner) = rows;
+            .unwrap_or_else(PoisonError::into_inner);
+        *before = bound.map(Arc::new);
         Ok(DoPutPreparedStatementResult {
             prepared_statement_handle: Some(handle),
         })
@@ -168,17 +170,22 @@ impl Service {
             Text::Sql { sql, prepared } => (sql.clone(), prepared),
             Text::Substrait { command, .. } => return self.begin_substrait(command.clone()).await,
         };
-        let rows = statement.rows()?;
+        let bound = statement.bound()?;
         let query = self.begin(&sql)?;
         let engine = self.engine.clone();
+        let rights = engine.rights()?;
         if !prepared.is_query {
-            let change = async move { statement::update(&engine, &sql, &rows).await };
+            let change = async move { statement::update(&engine, &sql, &bound.rows).await };
             let work = Work::Change(change.boxed());
-            return Ok(Begun { query, work });
+            return Ok(Begun {
+                query,
+                rights,
+                work,
+            });
         }
         let planning = async move {
-            let mut plans = Vec::with_capacity(rows.len());
-            for row in &rows {
+            let mut plans = Vec::with_capacity(bound.rows.len());
+            for row in &bound.rows {
                 plans.push(engine.plan(&sql, row).await?);
             }
             Ok(plans)
@@ -191,7 +198,11 @@ impl Service {
         let schema = wire::result_schema(schema);
         let plans = plans.into();
         let work = Work::Query { schema, plans };
-        Ok(Begun { query, work })
+        Ok(Begun {
+            query,
+            rights,
+            work,
+        })
     }
 
     /// `DoPut`: executes as an update, with the rows sent along or those bound before.
@@ -201,10 +212,6 @@ impl Service {
         messages: PeekableFlightDataStream,
     ) -> Result<i64> {
         let statement = self.prepared_statement(&command.prepared_statement_handle)?;
-        let rows = match parameters::decode(messages, statement.expected()).await? {
-            Some(rows) => rows,
-            None => statement.rows()?,
-        };
         let Text::Sql { sql, .. } = &statement.text else {
             return Err(Error::Unsupported(
                 "a Substrait plan cannot write: send the statement as SQL".into(),
@@ -212,7 +219,13 @@ impl Service {
         };
         let query = self.begin(sql)?;
         let (engine, sql) = (self.engine.clone(), sql.clone());
-        let change = async move { statement::update(&engine, &sql, &rows).await };
+        let sent = Arc::clone(&statement);
+        let change = async move {
+            let memory = engine.memory();
+            let bound = parameters::decode(messages, sent.expected(), &memory).await?;
+            let bound = bound.map_or_else(|| sent.bound(), |bound| Ok(Arc::new(bound)))?;
+            statement::update(&engine, &sql, &bound.rows).await
+        };
         Ok(self.change(&query, change).await?.max(0))
     }
 
@@ -220,10 +233,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::NotFound`] when it was closed, has expired or never was.
-    pub(super) fn prepared_statement(
-        &self,
-        handle: &[u8],
-    ) -> Result<std::sync::Arc<PreparedStatement>> {
+    pub(super) fn prepared_statement(&self, handle: &[u8]) -> Result<Arc<PreparedStatement>> {
         let prepared = &self.shared.prepared;
         prepared.get(self.engine.caller(), handle).ok_or_else(|| {
             Error::NotFound(

@@ -23,6 +23,7 @@ use bytes::Bytes;
 use datafusion::{
     common::DataFusionError,
     physical_plan::{SendableRecordBatchStream, stream::RecordBatchStreamAdapter},
+    scalar::ScalarValue,
 };
 use futures::{Stream, StreamExt, TryStreamExt, future, stream::BoxStream};
 use tonic::{Response, Status};
@@ -179,6 +180,33 @@ pub(crate) fn answer(batch: RecordBatch) -> Response<FlightStream> {
 pub(crate) async fn decode(
     messages: impl Stream<Item = Result<FlightData, Status>> + Send + 'static,
 ) -> Result<Option<SendableRecordBatchStream>> {
+    let batches = received(messages).await?;
+    Ok(batches.map(|batches| {
+        let plain = table_schema(&batches.schema());
+        conforming(batches, &plain)
+    }))
+}
+
+/// A value in a type that every client reads.
+///
+/// # Errors
+/// [`Error::DataFusion`] for one that the plain type cannot hold.
+pub(crate) fn plain_value(value: ScalarValue) -> Result<ScalarValue> {
+    let sent = value.data_type();
+    let plain = plain_type(&sent);
+    if sent == plain {
+        return Ok(value);
+    }
+    Ok(value.cast_to(&plain)?)
+}
+
+/// The batches that a client sends, as they are; `None` when it sent no schema at all.
+///
+/// # Errors
+/// As [`decode`].
+pub(crate) async fn received(
+    messages: impl Stream<Item = Result<FlightData, Status>> + Send + 'static,
+) -> Result<Option<SendableRecordBatchStream>> {
     // The message that carries the command may carry nothing else.
     let with_data = messages
         .try_filter(|message| future::ready(!message.data_header.is_empty()))
@@ -200,9 +228,9 @@ pub(crate) async fn decode(
             Err(error) => Some(Err(DataFusionError::from(flight_error(error)))),
         })
     });
-    let plain = table_schema(&schema);
-    let stream = Box::pin(RecordBatchStreamAdapter::new(schema, batches));
-    Ok(Some(conforming(stream, &plain)))
+    Ok(Some(Box::pin(RecordBatchStreamAdapter::new(
+        schema, batches,
+    ))))
 }
 
 /// A schema as the IPC message that Flight SQL puts into its answers.
