@@ -620,3 +620,116 @@ async fn a_view_that_cannot_be_read_hides_nothing_else_and_names_no_folder() {
     }
     lake.owner("drop view gold.ruin").await.unwrap();
 }
+
+#[tokio::test]
+async fn the_condition_of_a_delete_is_evaluated_on_visible_rows_only() {
+    let lake = Lake::new().await;
+    for partitions in ["", "partitioned by (user_id)"] {
+        for sql in [
+            &format!(
+                "create or replace table gold.notes {partitions} as select * from (values (1, '5', 'ann'), \
+                 (2, 'HIDDENSECRET', 'bob'), (3, '77', 'ann'), (4, '77', 'bob')) as n (id, body, user_id)"
+            ),
+            "grant delete on gold.notes to ann",
+            "create or replace row policy own on gold.notes using (user_id = 'ann')",
+        ] {
+            lake.owner(sql).await.unwrap();
+        }
+        for (condition, left) in [
+            ("1 / (id - 2) = 5", "1\n2\n3\n4"),
+            ("cast(body as bigint) = 78", "1\n2\n3\n4"),
+            ("user_id = 'bob'", "1\n2\n3\n4"),
+            (
+                "cast(body as bigint) = 6 or cast(body as bigint) + 1 = 78 and id in (2, 3, 4)",
+                "1\n2\n4",
+            ),
+            ("null", "1\n2\n4"),
+            ("current_user() = 'ann'", "2\n4"),
+        ] {
+            lake.analyst(&format!("delete from gold.notes where {condition}"))
+                .await
+                .unwrap();
+            assert_eq!(
+                lake.owner("select id from gold.notes order by id")
+                    .await
+                    .as_deref(),
+                Ok(left),
+                "{partitions} {condition}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_rule_means_the_same_in_every_time_zone() {
+    let lake = Lake::new().await;
+    for (column, utc) in [("timestamp", ""), ("timestamp with time zone", "Z")] {
+        let new_year = format!("at >= {column} '2024-01-01 00:00:00'");
+        for condition in [
+            new_year.as_str(),
+            "at >= timestamptz '2024-01-01'",
+            "at >= to_timestamp('2024-01-01 00:00:00')",
+        ] {
+            for zone in ["UTC", "Pacific/Kiritimati", "America/Los_Angeles"] {
+                for sql in [
+                    "drop table if exists gold.moments",
+                    &format!("create table gold.moments (id int, at {column})"),
+                    "insert into gold.moments values (1, timestamp '2023-12-31 18:00:00'), (2, timestamp '2024-01-01 06:00:00')",
+                    &format!(
+                        "create or replace row policy late on gold.moments using ({condition})"
+                    ),
+                    "create or replace mask ids on gold.moments (id) using (case when at < timestamptz '2024-01-01 12:00:00Z' then id end)",
+                    "grant insert, delete on gold.moments to ann",
+                ] {
+                    lake.owner(sql).await.unwrap();
+                }
+                let client = lake.client(Caller::user("ann", Role::Analyst));
+                let told = format!("{column}, {condition}, {zone}");
+                run(&client, &format!("set time_zone = '{zone}'"))
+                    .await
+                    .unwrap();
+                let ids = "select id from gold.moments";
+                assert_eq!(run(&client, ids).await.as_deref(), Ok("2"), "{told}");
+                let insert =
+                    |at: &str| format!("insert into gold.moments values (3, {column} '{at}{utc}')");
+                let early = run(&client, &insert("2023-12-31 18:00:00")).await;
+                assert!(early.is_err_and(|error| error.contains("late")), "{told}");
+                run(&client, &insert("2024-01-01 06:00:00")).await.unwrap();
+                run(&client, "delete from gold.moments").await.unwrap();
+                assert_eq!(lake.owner(ids).await.as_deref(), Ok("1"), "{told}");
+            }
+        }
+    }
+    lake.owner("create table gold.checked (at timestamp, constraint late check (at >= timestamptz '2024-01-01'))")
+        .await
+        .unwrap();
+    for zone in ["UTC", "Pacific/Kiritimati", "America/Los_Angeles"] {
+        let client = lake.client(Caller::owner());
+        run(&client, &format!("set time_zone = '{zone}'"))
+            .await
+            .unwrap();
+        let insert = |at: &str| format!("insert into gold.checked values (timestamp '{at}')");
+        let early = run(&client, &insert("2023-12-31 18:00:00")).await;
+        assert!(early.is_err_and(|error| error.contains("late")), "{zone}");
+        run(&client, &insert("2024-01-01 06:00:00")).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_restricted_view_is_read_again_in_a_recursive_query() {
+    let lake = Lake::new().await;
+    for sql in [
+        "create view gold.heard as select t.track_name, count(*) as n from silver.plays as p
+         join silver.tracks as t on p.track_id = t.track_id group by t.track_name",
+        "create row policy often on gold.heard using (n > 1)",
+    ] {
+        lake.owner(sql).await.unwrap();
+    }
+    let sql = "with recursive r as (select 1 as step, 'none' as track union all
+               select r.step + 1, h.track_name from r join gold.heard as h on r.track <> h.track_name || r.step
+               where r.step < 4) select step, track from r order by step";
+    assert_eq!(
+        lake.analyst(sql).await.as_deref(),
+        Ok("1 none\n2 One\n3 One\n4 One")
+    );
+}

@@ -9,7 +9,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::{
     catalog::{Session, TableProvider},
-    common::{Result, ScalarValue, plan_err, tree_node::TreeNodeRecursion},
+    common::{Result, ScalarValue, internal_err, tree_node::TreeNodeRecursion},
     datasource::provider_as_source,
     execution::{SendableRecordBatchStream, SessionState, TaskContext},
     logical_expr::{
@@ -19,11 +19,12 @@ use datafusion::{
     physical_expr::{EquivalenceProperties, PhysicalExpr},
     physical_plan::{
         DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
-        stream::RecordBatchStreamAdapter,
+        execution_plan::reset_plan_states, stream::RecordBatchStreamAdapter,
     },
 };
 use futures::TryStreamExt;
 
+use super::rule::{expression, rule_session};
 use crate::{error::Error, lake::TableName};
 
 /// What binds a caller at one table, in SQL over its columns.
@@ -52,24 +53,6 @@ impl Restriction {
             .iter()
             .map(|(name, sql)| expression("row policy", name, sql, schema, state));
         Ok(conjunction(planned.collect::<Result<Vec<_>>>()?))
-    }
-}
-
-/// Plans an expression over a table's columns.
-///
-/// # Errors
-/// That names the rule when the expression does not fit the columns.
-pub(crate) fn expression(
-    kind: &str,
-    name: &str,
-    sql: &str,
-    schema: &Schema,
-    state: &SessionState,
-) -> Result<Expr> {
-    let columns = datafusion::common::DFSchema::try_from(schema.clone())?;
-    match state.create_logical_expr(sql, &columns) {
-        Ok(expression) => Ok(expression),
-        Err(error) => plan_err!("{kind} '{name}' ({sql}): {}", error.strip_backtrace()),
     }
 }
 
@@ -255,7 +238,10 @@ impl TableProvider for Restricted {
         }
         let seen = schema.fields().iter().map(|field| self.seen(field.name()));
         let plan = plan.project(seen.collect::<Vec<_>>())?.build()?;
-        let plan = session.create_physical_plan(&plan).await?;
+        let Some(state) = session.as_any().downcast_ref::<SessionState>() else {
+            return internal_err!("{} is read in a session of another kind", self.name);
+        };
+        let plan = rule_session(state).create_physical_plan(&plan).await?;
         Ok(Arc::new(RestrictedScan::new(&self.name, plan, schema)))
     }
 }
@@ -324,6 +310,15 @@ impl ExecutionPlan for RestrictedScan {
         _children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         Ok(self)
+    }
+
+    // What recursive queries run again; the plan inside is no child that they would reset.
+    fn reset_state(self: Arc<Self>) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(Arc::new(Self {
+            table: self.table.clone(),
+            plan: reset_plan_states(Arc::clone(&self.plan))?,
+            properties: Arc::clone(&self.properties),
+        }))
     }
 
     fn execute(

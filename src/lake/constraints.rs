@@ -57,6 +57,7 @@ impl Constraints {
         let table_state = snapshot.table.snapshot();
         let table_state = table_state.map_err(|error| lake_error(&snapshot.name, error))?;
         let df_schema = DFSchema::try_from(Arc::clone(schema))?;
+        let state = &access::rule_session(state);
         let mut checks = table_state
             .metadata()
             .configuration()
@@ -64,7 +65,7 @@ impl Constraints {
             .filter_map(|(key, sql)| Some((key.strip_prefix(CHECK_PREFIX)?, sql)))
             .map(|(name, sql)| {
                 let expression = state.create_logical_expr(sql, &df_schema)?;
-                let expression = state.create_physical_expr(expression, &df_schema)?;
+                let expression = access::evaluable(expression, &df_schema, state)?;
                 Ok(Check {
                     name: name.to_string(),
                     sql: sql.clone(),
@@ -88,12 +89,13 @@ impl Constraints {
         state: &SessionState,
     ) -> Result<Self> {
         let df_schema = DFSchema::try_from(Arc::clone(schema))?;
+        let state = &access::rule_session(state);
         for (name, sql) in &restriction.rows {
             let expression = access::expression("row policy", name, sql, schema, state)?;
             self.checks.push(Check {
                 name: name.clone(),
                 sql: sql.clone(),
-                expression: state.create_physical_expr(expression, &df_schema)?,
+                expression: access::evaluable(expression, &df_schema, state)?,
             });
         }
         Ok(self)

@@ -32,7 +32,10 @@ use super::{
     snapshot::Snapshot,
     target::Target,
 };
-use crate::error::{Error, Result};
+use crate::{
+    access,
+    error::{Error, Result},
+};
 
 /// Rows a Parquet row group: small enough for two readers to share a file and for pruning, large enough to compress.
 const ROW_GROUP_ROWS: usize = 131_072;
@@ -190,6 +193,8 @@ impl Lake {
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
             .build();
         let (rows, failure) = watched(rows);
+        // delta-rs evaluates nothing but the table's constraints.
+        let state = access::rule_session(&state).into_owned();
         let written = builder
             .with_input_plan(one_shot_plan(rows)?)
             .with_session_state(Arc::new(state))

@@ -8,9 +8,7 @@ use datafusion::{
         tree_node::{Transformed, TreeNode},
     },
     execution::SessionState,
-    logical_expr::{
-        Expr, LogicalPlan, LogicalPlanBuilder, WriteOp, dml::InsertOp, utils::conjunction,
-    },
+    logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, WriteOp, dml::InsertOp},
     sql::{
         parser::Statement as DfStatement,
         sqlparser::ast::{self, SetExpr},
@@ -23,6 +21,7 @@ use super::{
     protected, references,
 };
 use crate::{
+    access::on_visible_rows,
     engine::{Engine, Scope},
     error::{Error, Result},
     lake::{DEFAULT_SCHEMA, Disposition, Target, has_subquery},
@@ -253,8 +252,12 @@ fn theirs(target: &Target, condition: Option<Expr>, state: &SessionState) -> Res
             )));
         }
     }
-    let visible = restriction.condition(&target.schema(), state)?;
-    Ok(conjunction(visible.into_iter().chain(condition)))
+    Ok(on_visible_rows(
+        restriction,
+        &target.schema(),
+        condition,
+        state,
+    )?)
 }
 
 fn unqualified(predicate: Expr) -> Result<Expr> {
