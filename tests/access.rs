@@ -733,3 +733,35 @@ async fn a_restricted_view_is_read_again_in_a_recursive_query() {
         Ok("1 none\n2 One\n3 One\n4 One")
     );
 }
+
+#[tokio::test]
+async fn what_a_listener_cannot_read_is_not_listed_and_no_view_shows_its_text() {
+    let lake = Lake::new().await;
+    lake.owner("create view gold.words as select 'hidden' as word")
+        .await
+        .unwrap();
+    for list in [
+        "select table_name from information_schema.tables where table_schema = 'gold' order by 1",
+        "select table_name from system.tables where schema_name = 'gold' order by 1",
+    ] {
+        assert_eq!(lake.ada(list).await.as_deref(), Ok("totals\nwords"));
+        let all = "secrets\ntotals\nwords";
+        assert_eq!(lake.analyst(list).await.as_deref(), Ok(all));
+        lake.owner("grant select on gold.secrets to ada")
+            .await
+            .unwrap();
+        assert_eq!(lake.ada(list).await.as_deref(), Ok(all));
+        lake.owner("revoke select on gold.secrets from ada")
+            .await
+            .unwrap();
+    }
+    let views = "select table_name, definition is null from information_schema.views order by 1";
+    assert_eq!(
+        lake.ada(views).await.as_deref(),
+        Ok("totals true\nwords true")
+    );
+    assert_eq!(
+        lake.analyst(views).await.as_deref(),
+        Ok("totals false\nwords false")
+    );
+}

@@ -167,6 +167,12 @@ impl Rights {
     }
 
     /// The policies and masks that statements made.
+    /// Whether the caller sees the statements that made tables and views: they may tell of others.
+    #[must_use]
+    pub fn sees_statements(&self) -> bool {
+        matches!(self.caller.role, Role::Admin | Role::Analyst)
+    }
+
     fn written_restriction(&self, table: &TableName) -> Restriction {
         let policies = self.access.policies.iter();
         let policies =

@@ -103,7 +103,7 @@ impl StatementCatalog {
         let mut state = self.base.as_ref().clone();
         state.register_catalog_list(Arc::new(CatalogList {
             catalog: self.this.upgrade(),
-            is_tolerant: false,
+            lookup: Lookup::Named,
         }));
         for function in access::functions(self.rights.caller()) {
             // A function that every session has anew cannot be refused.
@@ -257,18 +257,38 @@ impl StatementCatalog {
     async fn system_tables(&self) -> Result<Arc<dyn TableProvider>> {
         let mut objects = self.lake.objects().await?;
         objects.extend(self.models.iter().cloned());
-        objects.retain(|object| {
-            TableName::new(&object.schema, &object.name)
-                .is_ok_and(|name| self.rights.may(Privilege::Select, &name))
-        });
-        if self.rights.caller().role == Role::Listener {
-            // Statements may tell of others.
-            for object in &mut objects {
+        let mut listed = Vec::with_capacity(objects.len());
+        for mut object in objects {
+            let name = TableName::new(&object.schema, &object.name);
+            let Ok(name) = name else { continue };
+            if !self.is_listed(&name).await {
+                continue;
+            }
+            if !self.rights.sees_statements() {
                 object.statement = None;
                 object.reads = None;
             }
+            listed.push(object);
         }
-        in_memory(system_tables::batch(&objects)?)
+        in_memory(system_tables::batch(&listed)?)
+    }
+
+    /// Whether lists show a table, view or model: if the caller may read it. Whether a listener may, a table's columns say.
+    async fn is_listed(&self, name: &TableName) -> bool {
+        if !self.rights.may(Privilege::Select, name) {
+            return false;
+        }
+        if self.rights.caller().role != Role::Listener {
+            return true;
+        }
+        match self.lake.latest(name).await {
+            Ok(Some(table)) => {
+                let restriction = self.rights.restriction(name, table.schema(), false);
+                restriction.is_ok()
+            }
+            Ok(None) => true,
+            Err(_) => false,
+        }
     }
 
     fn record(&self, snapshot: &Snapshot) {
@@ -311,8 +331,8 @@ impl StatementCatalog {
         });
         let broken = |error: Error| Error::Input(format!("view '{name}': {error}"));
         let parsed = (self.parse_view)(&statement).map_err(broken)?;
-        let mut session = nested.session();
         // A view means the same in every session.
+        let mut session = access::rule_session(&nested.session()).into_owned();
         let options = session.config_mut().options_mut();
         options.catalog.default_schema = DEFAULT_SCHEMA.into();
         let plan = Box::pin(session.statement_to_plan(parsed)).await;
@@ -338,7 +358,8 @@ impl StatementCatalog {
             seen.entry(key).or_insert(provider);
         }
         let plan = Arc::unwrap_or_clone(view.input);
-        Ok(Arc::new(ViewTable::new(plan, Some(statement))))
+        let text = self.rights.sees_statements().then_some(statement);
+        Ok(Arc::new(ViewTable::new(plan, text)))
     }
 }
 
@@ -358,12 +379,22 @@ pub(crate) fn versioned(table: &str, version: &str) -> String {
     format!("{table}{VERSION_MARK}{version}")
 }
 
+/// What tables are looked up for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lookup {
+    /// A statement that names them.
+    Named,
+    /// The lists of `information_schema`, which leave out what cannot be read.
+    Listed,
+    /// Its list of views.
+    Views,
+}
+
 /// The list with the one catalogue. It keeps the statement's catalogue alive as long as its sessions live.
 #[derive(Debug)]
 struct CatalogList {
     catalog: Option<Arc<StatementCatalog>>,
-    /// For `information_schema`: what cannot be read is left out of its lists.
-    is_tolerant: bool,
+    lookup: Lookup,
 }
 
 impl CatalogProviderList for CatalogList {
@@ -383,7 +414,7 @@ impl CatalogProviderList for CatalogList {
         let catalog = self.catalog.clone().filter(|_| name == CATALOG)?;
         Some(Arc::new(Catalog {
             catalog,
-            is_tolerant: self.is_tolerant,
+            lookup: self.lookup,
         }))
     }
 }
@@ -391,7 +422,7 @@ impl CatalogProviderList for CatalogList {
 #[derive(Debug)]
 struct Catalog {
     catalog: Arc<StatementCatalog>,
-    is_tolerant: bool,
+    lookup: Lookup,
 }
 
 impl CatalogProvider for Catalog {
@@ -399,7 +430,7 @@ impl CatalogProvider for Catalog {
         let schemas = self.catalog.lake.schemas();
         let mut names = schemas.unwrap_or_else(|_| SCHEMAS.map(str::to_string).to_vec());
         names.retain(|name| self.catalog.rights.may_see_schema(name));
-        if !self.catalog.temporary.is_empty() {
+        if !self.catalog.temporary.is_empty() && self.lookup != Lookup::Views {
             names.push(TEMPORARY_SCHEMA.to_string());
         }
         names
@@ -407,14 +438,10 @@ impl CatalogProvider for Catalog {
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
         if name == INFORMATION_SCHEMA {
-            let catalogs = CatalogList {
-                catalog: Some(Arc::clone(&self.catalog)),
-                is_tolerant: true,
-            };
-            let functions = self.catalog.base.table_functions().clone();
-            return Some(Arc::new(
-                InformationSchemaProvider::new(Arc::new(catalogs)).with_table_functions(functions),
-            ));
+            return Some(Arc::new(InformationSchema {
+                lists: self.information_schema(Lookup::Listed),
+                views: self.information_schema(Lookup::Views),
+            }));
         }
         if name == TEMPORARY_SCHEMA {
             return Some(Arc::clone(&self.catalog.temporary) as _);
@@ -422,8 +449,46 @@ impl CatalogProvider for Catalog {
         Some(Arc::new(LakeSchema {
             catalog: Arc::clone(&self.catalog),
             name: name.to_string(),
-            is_tolerant: self.is_tolerant,
+            lookup: self.lookup,
         }))
+    }
+}
+
+impl Catalog {
+    fn information_schema(&self, lookup: Lookup) -> InformationSchemaProvider {
+        let catalogs = CatalogList {
+            catalog: Some(Arc::clone(&self.catalog)),
+            lookup,
+        };
+        let functions = self.catalog.base.table_functions().clone();
+        InformationSchemaProvider::new(Arc::new(catalogs)).with_table_functions(functions)
+    }
+}
+
+/// DataFusion's `information_schema`, whose `views` would list tables as well.
+#[derive(Debug)]
+struct InformationSchema {
+    lists: InformationSchemaProvider,
+    views: InformationSchemaProvider,
+}
+
+#[async_trait]
+impl SchemaProvider for InformationSchema {
+    fn table_names(&self) -> Vec<String> {
+        self.lists.table_names()
+    }
+
+    async fn table(&self, name: &str) -> Found {
+        let lists = if name.eq_ignore_ascii_case("views") {
+            &self.views
+        } else {
+            &self.lists
+        };
+        lists.table(name).await
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.lists.table_exist(name)
     }
 }
 
@@ -431,7 +496,7 @@ impl CatalogProvider for Catalog {
 struct LakeSchema {
     catalog: Arc<StatementCatalog>,
     name: String,
-    is_tolerant: bool,
+    lookup: Lookup,
 }
 
 type Found = DataFusionResult<Option<Arc<dyn TableProvider>>>;
@@ -443,7 +508,7 @@ impl LakeSchema {
             self.name.clone(),
             table.to_string(),
         );
-        let is_tolerant = self.is_tolerant;
+        let is_tolerant = self.lookup != Lookup::Named;
         async move {
             match catalog.provider(&schema, &table).await {
                 Err(error) if is_tolerant => {
@@ -455,15 +520,22 @@ impl LakeSchema {
         }
         .boxed()
     }
+
+    fn is_listed(&self, table: TableName) -> BoxFuture<'static, bool> {
+        let catalog = Arc::clone(&self.catalog);
+        async move { catalog.is_listed(&table).await }.boxed()
+    }
 }
 
 #[async_trait]
 impl SchemaProvider for LakeSchema {
     fn table_names(&self) -> Vec<String> {
         let lake = &self.catalog.lake;
-        let mut names = lake.tables(&self.name).unwrap_or_default();
-        names.extend(lake.views(&self.name).unwrap_or_default());
-        if self.name == "system" {
+        let mut names = lake.views(&self.name).unwrap_or_default();
+        if self.lookup != Lookup::Views {
+            names.extend(lake.tables(&self.name).unwrap_or_default());
+        }
+        if self.name == "system" && self.lookup != Lookup::Views {
             names.push(system_tables::TABLES.to_string());
             names.extend(access::LISTINGS.map(str::to_string));
         }
@@ -492,6 +564,9 @@ impl SchemaProvider for LakeSchema {
             return Ok(Some(TableType::View));
         }
         let name = TableName::new(&self.name, name)?;
+        if self.lookup != Lookup::Named && !self.is_listed(name.clone()).await {
+            return Ok(None);
+        }
         if self.catalog.lake.has_table(&name) {
             return Ok(Some(TableType::Base));
         }
