@@ -765,3 +765,43 @@ async fn what_a_listener_cannot_read_is_not_listed_and_no_view_shows_its_text() 
         Ok("totals false\nwords false")
     );
 }
+
+#[tokio::test]
+async fn nobody_meets_two_masks_of_one_column() {
+    let lake = Lake::new().await;
+    let create = |name: &str, to: &str, using: &str| {
+        format!("create or replace mask {name} on silver.plays (track_id) {to} using ({using})")
+    };
+    lake.owner(&create("few", "to analyst", "substr(track_id, 1, 1)"))
+        .await
+        .unwrap();
+    for to in ["", "to ann", "to ada"] {
+        refused(
+            lake.owner(&create("none", to, "null")).await,
+            "mask 'few' for analyst hides column 'track_id' of silver.plays already",
+        );
+    }
+    lake.owner(&create("none", "to listener", "null"))
+        .await
+        .unwrap();
+    lake.owner(&create("few", "to analyst", "upper(track_id)"))
+        .await
+        .unwrap();
+    refused(
+        lake.owner(&create("few", "", "track_id")).await,
+        "mask 'none' for listener",
+    );
+    let tracks = "select distinct track_id from silver.plays order by 1";
+    assert_eq!(lake.analyst(tracks).await.as_deref(), Ok("T1\nT2"));
+    // Rules that were written into the file by hand.
+    lake.engine
+        .access()
+        .change(|access| {
+            let mut second = access.masks.first().cloned().unwrap();
+            second.name = "second".into();
+            access.masks.push(second);
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(lake.analyst(tracks).await.as_deref(), Ok(""));
+}

@@ -37,6 +37,9 @@ const COMMON_TABLES: [(&str, &str); 10] = [
 /// What only admins read: a table's column that others see as NULL.
 const ADMIN_COLUMNS: [(&str, &str, &str); 1] = [("ml", "models", "artifact")];
 
+/// The mask that shows nothing.
+const NOTHING: &str = "null";
+
 /// A caller and the rules.
 #[derive(Debug, Clone)]
 pub struct Rights {
@@ -148,7 +151,7 @@ impl Rights {
         let mut restriction = self.written_restriction(table);
         for (schema, name, column) in ADMIN_COLUMNS {
             if (table.schema.as_str(), table.table.as_str()) == (schema, name) {
-                restriction.masks.push((column.into(), "null".into()));
+                restriction.masks.push((column.into(), NOTHING.into()));
             }
         }
         if self.caller.role == Role::Listener && !self.owns(&table.schema) {
@@ -197,6 +200,7 @@ impl Rights {
 
     /// Whether `to` is the caller, the caller's role, or everybody.
     fn is_meant(&self, to: Option<&str>) -> bool {
+        strictest(&mut restriction.masks);
         to.is_none_or(|to| to == self.caller.user || to == self.caller.role.name())
     }
 
@@ -215,3 +219,15 @@ impl Rights {
 fn is_common(table: &TableName) -> bool {
     COMMON_TABLES.contains(&(table.schema.as_str(), table.table.as_str()))
 }
+/// One mask a column: of several none says what may be seen.
+fn strictest(masks: &mut Vec<(String, String)>) {
+    let mut one_each: Vec<(String, String)> = Vec::with_capacity(masks.len());
+    for (column, mask) in masks.drain(..) {
+        match one_each.iter_mut().find(|(masked, _)| *masked == column) {
+            Some((_, other)) => *other = NOTHING.into(),
+            None => one_each.push((column, mask)),
+        }
+    }
+    *masks = one_each;
+}
+

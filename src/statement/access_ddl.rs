@@ -276,6 +276,7 @@ impl Engine {
                 (other.name == mask.name || other.column == mask.column && other.to == mask.to)
                     && other.on == mask.on
             };
+            refuse_second_mask(&access.masks, mask, is_same)?;
             put(
                 "mask",
                 &mask.name,
@@ -346,6 +347,45 @@ fn revoke(access: &mut Access, revoked: &[Grant]) -> Result<()> {
     access.grants.retain(|grant| !revoked.contains(grant));
     let Some(first) = revoked.first().filter(|_| access.grants.len() == before) else {
         return Ok(());
+/// Refuses a mask of a column that another mask hides from the same people, or may hide from them.
+fn refuse_second_mask(
+    masks: &[Mask],
+    mask: &Mask,
+    is_same: impl Fn(&Mask) -> bool,
+) -> Result<()> {
+    let replaced = masks.iter().position(is_same);
+    let others = masks.iter().enumerate();
+    let others = others.filter(|(at, _)| Some(*at) != replaced);
+    for (_, other) in others {
+        if other.on == mask.on
+            && other.column == mask.column
+            && may_meet(other.to.as_deref(), mask.to.as_deref())
+        {
+            return Err(Error::Exists(format!(
+                "CREATE MASK {}: mask '{}' for {} hides column '{}' of {} already, maybe from the same user; \
+                 DROP MASK {} ON {} first",
+                mask.name,
+                other.name,
+                other.to.as_deref().unwrap_or("all"),
+                mask.column,
+                mask.on,
+                other.name,
+                other.on
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Whether somebody can be meant by both. Any user can be given any role.
+fn may_meet(one: Option<&str>, other: Option<&str>) -> bool {
+    let (Some(one), Some(other)) = (one, other) else {
+        return true;
+    };
+    let is_role = |name: &str| name.parse::<Role>().is_ok();
+    one == other || is_role(one) != is_role(other)
+}
+
     };
     Err(Error::NotFound(format!(
         "REVOKE: nothing like that was granted on {} to '{}'; SHOW GRANTS lists what was",
