@@ -68,9 +68,17 @@ impl Audit {
             return Ok(None);
         }
         Ok(match name.table.as_str() {
-            // First what runs: what ends meanwhile is then in both, and told by its key.
-            QUERIES => Some((self.queries.batch_with(live())?, query::KEY)),
-            AUDIT => Some((self.events.batch_with(Vec::new())?, event::KEY)),
+            // First what runs: what ends meanwhile is then in both, and counts as ended.
+            QUERIES => {
+                let rows = self.queries.batch_with(live(), |row| row.query_id.as_str());
+                Some((rows?, query::KEY))
+            }
+            AUDIT => {
+                let rows = self
+                    .events
+                    .batch_with(Vec::new(), |row| row.event_id.as_str());
+                Some((rows?, event::KEY))
+            }
             _ => None,
         })
     }

@@ -1,8 +1,9 @@
 //! Rows on their way to a table: kept until they are in it.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     fmt,
+    hash::Hash,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -30,6 +31,8 @@ struct Rows<T> {
     kept: VecDeque<T>,
     /// When the oldest came, or when writing was last tried.
     since: Instant,
+    /// Whether rows were dropped since the last that were written.
+    is_dropping: bool,
 }
 
 /// Rows to be written, and how many there were up to their last.
@@ -46,6 +49,7 @@ impl<T: Clone> Pending<T> {
                 before: 0,
                 kept: VecDeque::new(),
                 since: Instant::now(),
+                is_dropping: false,
             }),
         }
     }
@@ -58,13 +62,26 @@ impl<T: Clone> Pending<T> {
         if rows.kept.len() >= MOST_ROWS {
             rows.kept.pop_front();
             rows.before += 1;
+            if !std::mem::replace(&mut rows.is_dropping, true) {
+                tracing::warn!(
+                    rows = MOST_ROWS,
+                    "the audit cannot be written and keeps no more rows: the oldest are lost"
+                );
+            }
         }
         rows.kept.push_back(row);
     }
 
-    /// The rows, with others before them.
-    pub(super) fn batch_with(&self, mut others: Vec<T>) -> Result<RecordBatch> {
-        others.extend(self.lock().kept.iter().cloned());
+    /// The rows, with others before them that have another key.
+    pub(super) fn batch_with<K: Eq + Hash + ?Sized>(
+        &self,
+        mut others: Vec<T>,
+        key: impl Fn(&T) -> &K,
+    ) -> Result<RecordBatch> {
+        let kept: Vec<T> = self.lock().kept.iter().cloned().collect();
+        let known: HashSet<&K> = kept.iter().map(&key).collect();
+        others.retain(|row| !known.contains(key(row)));
+        others.extend_from_slice(&kept);
         (self.encode)(&others)
     }
 
@@ -94,6 +111,7 @@ impl<T: Clone> Pending<T> {
     /// Forgets rows that are in their table.
     pub(super) fn forget(&self, taken: &Taken) {
         let mut rows = self.lock();
+        rows.is_dropping = false;
         while rows.before < taken.end && rows.kept.pop_front().is_some() {
             rows.before += 1;
         }
@@ -141,10 +159,12 @@ mod tests {
         let taken = pending.take().unwrap().unwrap();
         pending.push(3);
         assert_eq!(numbers(&taken.batch), [1, 2]);
-        assert_eq!(numbers(&pending.batch_with(vec![0]).unwrap()), [0, 1, 2, 3]);
+        let both = |others| numbers(&pending.batch_with(others, |n| n).unwrap());
+        assert_eq!(both(vec![0]), [0, 1, 2, 3]);
+        assert_eq!(both(vec![0, 2]), [0, 1, 2, 3]);
         pending.forget(&taken);
         pending.forget(&taken);
-        assert_eq!(numbers(&pending.batch_with(Vec::new()).unwrap()), [3]);
+        assert_eq!(both(Vec::new()), [3]);
     }
 
     #[test]
@@ -161,6 +181,7 @@ mod tests {
         assert_eq!(numbers(&taken.batch)[0], 1);
         pending.push(7);
         pending.forget(&taken);
-        assert_eq!(numbers(&pending.batch_with(Vec::new()).unwrap()), [7]);
+        let left = pending.batch_with(Vec::new(), |n| n).unwrap();
+        assert_eq!(numbers(&left), [7]);
     }
 }

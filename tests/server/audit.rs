@@ -122,6 +122,28 @@ async fn each_statement_is_a_row_without_its_values() {
 }
 
 #[tokio::test]
+async fn an_error_is_kept_without_the_row_that_it_shows() {
+    let running = start().await;
+    prepared_tables(&running).await;
+    let mut flight = running.flight.clone();
+    update(
+        &mut flight,
+        "create table gold.words (a varchar, constraint short check (length(a) < 5))",
+    )
+    .await;
+    let sql = "insert into gold.words values ('geheim wort''s')";
+    flight.execute_update(sql.into(), None).await.unwrap_err();
+    for table in ["queries", "audit"] {
+        let sql = format!("select error from system.{table} where error is not null");
+        let kept = rows(&running, &sql).await;
+        assert_eq!(
+            kept,
+            [["gold.words: constraint ? (length(a) < ?) is broken by the row ?"]]
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_select_makes_no_commit_and_a_batch_makes_one() {
     let running = start().await;
     prepared_tables(&running).await;
