@@ -127,6 +127,12 @@ impl Rights {
         }
     }
 
+    /// Whether the caller sees the statements that made tables and views: they may tell of others.
+    #[must_use]
+    pub fn sees_statements(&self) -> bool {
+        matches!(self.caller.role, Role::Admin | Role::Analyst)
+    }
+
     /// Whether the caller made the schema.
     #[must_use]
     pub fn owns(&self, schema: &str) -> bool {
@@ -154,6 +160,7 @@ impl Rights {
                 restriction.masks.push((column.into(), NOTHING.into()));
             }
         }
+        strictest(&mut restriction.masks);
         if self.caller.role == Role::Listener && !self.owns(&table.schema) {
             if columns.column_with_name(OWNER_COLUMN).is_some() {
                 let condition = format!("{OWNER_COLUMN} = \"current_user\"()");
@@ -170,12 +177,6 @@ impl Rights {
     }
 
     /// The policies and masks that statements made.
-    /// Whether the caller sees the statements that made tables and views: they may tell of others.
-    #[must_use]
-    pub fn sees_statements(&self) -> bool {
-        matches!(self.caller.role, Role::Admin | Role::Analyst)
-    }
-
     fn written_restriction(&self, table: &TableName) -> Restriction {
         let policies = self.access.policies.iter();
         let policies =
@@ -200,7 +201,6 @@ impl Rights {
 
     /// Whether `to` is the caller, the caller's role, or everybody.
     fn is_meant(&self, to: Option<&str>) -> bool {
-        strictest(&mut restriction.masks);
         to.is_none_or(|to| to == self.caller.user || to == self.caller.role.name())
     }
 
@@ -216,9 +216,6 @@ impl Rights {
     }
 }
 
-fn is_common(table: &TableName) -> bool {
-    COMMON_TABLES.contains(&(table.schema.as_str(), table.table.as_str()))
-}
 /// One mask a column: of several none says what may be seen.
 fn strictest(masks: &mut Vec<(String, String)>) {
     let mut one_each: Vec<(String, String)> = Vec::with_capacity(masks.len());
@@ -231,3 +228,6 @@ fn strictest(masks: &mut Vec<(String, String)>) {
     *masks = one_each;
 }
 
+fn is_common(table: &TableName) -> bool {
+    COMMON_TABLES.contains(&(table.schema.as_str(), table.table.as_str()))
+}

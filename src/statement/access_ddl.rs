@@ -342,11 +342,6 @@ fn known_grantee(access: &Access, to: Option<&str>) -> Result<()> {
     }
 }
 
-fn revoke(access: &mut Access, revoked: &[Grant]) -> Result<()> {
-    let before = access.grants.len();
-    access.grants.retain(|grant| !revoked.contains(grant));
-    let Some(first) = revoked.first().filter(|_| access.grants.len() == before) else {
-        return Ok(());
 /// Refuses a mask of a column that another mask hides from the same people, or may hide from them.
 fn refuse_second_mask(
     masks: &[Mask],
@@ -386,6 +381,11 @@ fn may_meet(one: Option<&str>, other: Option<&str>) -> bool {
     one == other || is_role(one) != is_role(other)
 }
 
+fn revoke(access: &mut Access, revoked: &[Grant]) -> Result<()> {
+    let before = access.grants.len();
+    access.grants.retain(|grant| !revoked.contains(grant));
+    let Some(first) = revoked.first().filter(|_| access.grants.len() == before) else {
+        return Ok(());
     };
     Err(Error::NotFound(format!(
         "REVOKE: nothing like that was granted on {} to '{}'; SHOW GRANTS lists what was",
