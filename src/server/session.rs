@@ -44,7 +44,7 @@ pub(crate) enum SessionKey {
     Connection(SocketAddr),
 }
 
-/// How many sessions there may be, and how long one is kept that nobody uses.
+/// How many sessions there may be, and how long one is kept that nobody uses; zero is for ever.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SessionLimits {
     pub(crate) capacity: Capacity,
@@ -90,10 +90,11 @@ impl Sessions {
         }
     }
 
-    /// The session of a call: the one of its key, or a new one. A cookie that is unknown counts for nothing.
+    /// The session of a call: the one of its key, or a new one, for which another of the caller's may have to end. A cookie
+    /// that is unknown counts for nothing.
     ///
     /// # Errors
-    /// [`Error::Exhausted`] when there are as many sessions as there may be, and all hold something.
+    /// [`Error::Exhausted`] when there are as many sessions as there may be, and none can end.
     pub(crate) fn enter(
         &self,
         caller: &Caller,
@@ -194,15 +195,11 @@ impl Sessions {
         now: SystemTime,
     ) -> Option<Arc<Kept>> {
         let found = Arc::clone(kept.get(place)?);
-        let mut used_at = found.used_at.lock().unwrap_or_else(PoisonError::into_inner);
-        if now >= *used_at + self.limits.unused {
-            drop(used_at);
-            found.session.close();
-            kept.retain(|_, kept| !Arc::ptr_eq(kept, &found));
+        if self.has_expired(&found, now) {
+            end(kept, &found);
             return None;
         }
-        *used_at = now;
-        drop(used_at);
+        found.use_at(now);
         Some(found)
     }
 
@@ -218,13 +215,20 @@ impl Sessions {
             return Ok(());
         }
         self.remove_unused(kept, now);
-        if is_full_for_owner(kept) && !remove_plain(kept, Some(owner)) {
+        if is_full_for_owner(kept)
+            && !end_idle(kept, Some(owner), Session::is_plain)
+            && !end_idle(kept, Some(owner), |_| true)
+        {
             return Err(Error::Exhausted(format!(
-                "sessions: {} has {per_user}, the most that one user may have: close some, or raise --user-sessions",
+                "sessions: {} has {per_user}, the most that one user may have, and all are in use: close some, \
+                 or raise --user-sessions",
                 owner.user()
             )));
         }
-        if is_full(kept) && !remove_plain(kept, None) {
+        if is_full(kept)
+            && !end_idle(kept, None, Session::is_plain)
+            && !end_idle(kept, Some(owner), |_| true)
+        {
             return Err(Error::Exhausted(format!(
                 "sessions: the server keeps {in_all}, the most that it may: close some, try again later, \
                  or raise --max-sessions"
@@ -235,12 +239,18 @@ impl Sessions {
 
     fn remove_unused(&self, kept: &mut Table, now: SystemTime) {
         kept.retain(|_, kept| {
-            let is_used = now < kept.used_at() + self.limits.unused;
-            if !is_used {
+            let has_expired = self.has_expired(kept, now);
+            if has_expired {
                 kept.session.close();
             }
-            is_used
+            !has_expired
         });
+    }
+
+    fn has_expired(&self, kept: &Kept, now: SystemTime) -> bool {
+        let unused = self.limits.unused;
+        let ends_at = kept.used_at().checked_add(unused);
+        !unused.is_zero() && ends_at.is_some_and(|ends_at| now >= ends_at)
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
@@ -254,6 +264,15 @@ impl Kept {
     fn used_at(&self) -> SystemTime {
         *self.used_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn use_at(&self, now: SystemTime) {
+        *self.used_at.lock().unwrap_or_else(PoisonError::into_inner) = now;
+    }
+
+    /// Whether no call of it is under way, which would hold the session.
+    fn is_idle(&self) -> bool {
+        Arc::strong_count(&self.session) == 1
+    }
 }
 
 /// How many sessions there are, of one principal or of all; several keys may lead to one.
@@ -265,21 +284,27 @@ fn count(kept: &Table, owner: Option<&Principal>) -> usize {
     sessions.len()
 }
 
-/// Forgets the session unused for longest of those with which nothing is lost. Returns whether there was one.
-fn remove_plain(kept: &mut Table, owner: Option<&Principal>) -> bool {
+/// Ends the session unused for longest of those without a call under way that `may_end`. Returns whether there was one.
+fn end_idle(
+    kept: &mut Table,
+    owner: Option<&Principal>,
+    may_end: impl Fn(&Session) -> bool,
+) -> bool {
     let oldest = kept
         .iter()
         .filter(|((principal, _), _)| owner.is_none_or(|owner| owner == principal))
-        .filter(|(_, kept)| kept.session.is_plain() && Arc::strong_count(&kept.session) == 1)
+        .filter(|(_, kept)| kept.is_idle() && may_end(&kept.session))
         .min_by_key(|(_, kept)| kept.used_at())
         .map(|(_, oldest)| Arc::clone(oldest));
-    match oldest {
-        Some(oldest) => {
-            kept.retain(|_, kept| !Arc::ptr_eq(kept, &oldest));
-            true
-        }
-        None => false,
+    if let Some(oldest) = &oldest {
+        end(kept, oldest);
     }
+    oldest.is_some()
+}
+
+fn end(kept: &mut Table, ended: &Arc<Kept>) {
+    ended.session.close();
+    kept.retain(|_, kept| !Arc::ptr_eq(kept, ended));
 }
 
 impl Service {
@@ -464,21 +489,73 @@ mod tests {
     }
 
     #[test]
-    fn when_there_are_too_many_those_without_settings_make_room_and_others_do_not() {
-        let (sessions, _) = sessions(2, 3);
+    fn without_a_time_a_session_is_kept_for_ever() {
+        let (clock, hand) = clock();
+        for unused in [Duration::ZERO, Duration::MAX] {
+            let capacity = Capacity {
+                per_user: 8,
+                in_all: 8,
+            };
+            let sessions = Sessions::new(SessionLimits { capacity, unused }, clock.clone());
+            enter(&sessions, "ann", connection(1), "silver");
+            hand.advance(Duration::from_hours(24 * 365));
+            sessions.sweep();
+            assert_eq!(schema(&sessions, "ann", connection(1)), "silver");
+        }
+    }
+
+    #[test]
+    fn when_there_are_too_many_those_without_settings_make_room_first() {
+        let (sessions, hand) = sessions(2, 3);
         for port in 0..10 {
             assert_eq!(schema(&sessions, "ann", connection(port)), "gold");
         }
         assert_eq!(sessions.count(), 2);
-        for port in 20..22 {
+        enter(&sessions, "ann", connection(20), "silver");
+        hand.advance(UNUSED / 4);
+        for port in 30..40 {
+            assert_eq!(schema(&sessions, "ann", connection(port)), "gold");
+        }
+        assert_eq!(schema(&sessions, "ann", connection(20)), "silver");
+    }
+
+    #[test]
+    fn the_users_session_unused_for_longest_makes_room_unless_all_are_in_use() {
+        let (sessions, hand) = sessions(3, 4);
+        let in_use = enter(&sessions, "ann", connection(1), "silver");
+        for port in [2, 3] {
+            hand.advance(UNUSED / 4);
             enter(&sessions, "ann", connection(port), "silver");
         }
-        let error = sessions.enter(&user("ann"), connection(30), None);
+        hand.advance(UNUSED / 4);
+        assert_eq!(schema(&sessions, "ann", connection(2)), "silver");
+        enter(&sessions, "ann", connection(4), "silver");
+        for (port, expected) in [(1, "silver"), (2, "silver"), (4, "silver")] {
+            assert_eq!(schema(&sessions, "ann", connection(port)), expected);
+        }
+        let others = [2, 4].map(|port| enter(&sessions, "ann", connection(port), "silver"));
+        let error = sessions.enter(&user("ann"), connection(5), None);
         let message = error.unwrap_err().to_string();
         assert!(message.contains("--user-sessions"), "{message}");
+        drop((in_use, others));
+        assert_eq!(schema(&sessions, "ann", connection(5)), "gold");
+        assert_eq!(sessions.count(), 3);
+    }
+
+    #[test]
+    fn nobodys_session_makes_room_for_another_users() {
+        let (sessions, hand) = sessions(3, 3);
+        for port in 1..=2 {
+            enter(&sessions, "ann", connection(port), "silver");
+        }
         enter(&sessions, "bob", connection(1), "silver");
         let error = sessions.enter(&user("eve"), connection(1), None);
         let message = error.unwrap_err().to_string();
         assert!(message.contains("--max-sessions"), "{message}");
+        hand.advance(UNUSED / 4);
+        assert_eq!(schema(&sessions, "bob", connection(2)), "gold");
+        for port in 1..=2 {
+            assert_eq!(schema(&sessions, "ann", connection(port)), "silver");
+        }
     }
 }
