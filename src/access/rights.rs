@@ -1,6 +1,6 @@
 //! What one caller may do, by the rules that were in force when their statement started.
 
-use std::sync::Arc;
+use std::{iter, sync::Arc};
 
 use arrow::datatypes::Schema;
 
@@ -64,6 +64,35 @@ impl Rights {
     #[must_use]
     pub fn access(&self) -> &Access {
         &self.access
+    }
+
+    /// Whether whatever they allow is allowed still: the caller is who they were, has no schema or grant less, and no rule
+    /// more.
+    #[must_use]
+    pub fn still_hold(&self, now: &Self) -> bool {
+        let (before, after) = (&self.access, &now.access);
+        if self.caller != now.caller || Arc::ptr_eq(before, after) {
+            return self.caller == now.caller;
+        }
+        let mut names = iter::once(&self.caller.user).chain(&self.caller.proxy);
+        names.all(|name| before.users.get(name) == after.users.get(name))
+            && (self.caller.is_admin() || self.is_within(now))
+    }
+
+    /// Whether no schema and no grant has gone, and no rule has come.
+    fn is_within(&self, now: &Self) -> bool {
+        let (before, after) = (&self.access, &now.access);
+        let mut schemas = before.owners.keys().filter(|schema| self.owns(schema));
+        let grants = before.grants.iter();
+        let mut grants = grants.filter(|grant| self.is_meant(Some(&grant.to)));
+        let policies = after.policies.iter();
+        let mut policies = policies.filter(|policy| self.is_meant(policy.to.as_deref()));
+        let masks = after.masks.iter();
+        let mut masks = masks.filter(|mask| self.is_meant(mask.to.as_deref()));
+        schemas.all(|schema| now.owns(schema))
+            && grants.all(|grant| after.grants.contains(grant))
+            && policies.all(|policy| before.policies.contains(policy))
+            && masks.all(|mask| before.masks.contains(mask))
     }
 
     /// Whether the caller may do this with a table or view.

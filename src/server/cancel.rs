@@ -44,7 +44,9 @@ impl Service {
         let mut was_ended = false;
         for ticket in info.endpoint.iter().filter_map(|end| end.ticket.as_ref()) {
             // Metadata is told at once: it has no handle, and nothing to end.
-            if let Some(handle) = command::handle_in("CancelFlightInfo", &ticket.ticket)? {
+            let handle = command::handle_in("CancelFlightInfo", &ticket.ticket)?;
+            // Nor has a change that is made.
+            if let Some(handle) = handle.filter(|handle| !self.is_done(handle)) {
                 let answer = self.shared.answers.reach(caller, &handle);
                 was_ended |= answer.ok_or_else(unknown)?.cancel(reason.clone());
             }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use uuid::Uuid;
+use uuid::{Uuid, Version};
 
 use super::clock::Clock;
 use crate::{
@@ -85,7 +85,7 @@ impl Capacity {
 pub(crate) struct Lifetime {
     /// After its last use.
     pub(crate) unused: Duration,
-    /// After its handle was issued, however much it is used.
+    /// After it was kept, however much it is used and renewed.
     pub(crate) longest: Duration,
 }
 
@@ -151,13 +151,27 @@ impl<T> Handles<T> {
     /// # Errors
     /// [`Error::Exhausted`] when the owner, or all owners together, keep as many as they may.
     pub(crate) fn insert(&self, owner: &Caller, value: T) -> Result<Issued> {
+        let (issued, _) = self.insert_with(owner, || value)?;
+        Ok(issued)
+    }
+
+    /// As [`Handles::insert`], for a value that is made only if there is room for it.
+    ///
+    /// # Errors
+    /// As [`Handles::insert`].
+    pub(crate) fn insert_with(
+        &self,
+        owner: &Caller,
+        make: impl FnOnce() -> T,
+    ) -> Result<(Issued, Arc<T>)> {
         let now = self.clock.now();
         let owner = Principal::from(owner);
         let id = Uuid::now_v7();
         let mut kept = self.lock();
         self.make_room(&mut kept, &owner, now)?;
+        let value = Arc::new(make());
         let entry = Entry {
-            value: Arc::new(value),
+            value: Arc::clone(&value),
             used_at: now,
         };
         kept.by_owner
@@ -165,7 +179,29 @@ impl<T> Handles<T> {
             .or_default()
             .insert(id, entry);
         kept.count += 1;
-        Ok(self.issue(id, &owner, now))
+        let issued = self.issue(id, &owner, now, now + self.lifetime.longest);
+        Ok((issued, value))
+    }
+
+    /// A handle for which nothing is kept, as nothing is left to do: a full store does not refuse it.
+    pub(crate) fn done(&self, owner: &Caller) -> Issued {
+        let now = self.clock.now();
+        // Kept values have ids of another version.
+        let id = Uuid::new_v4();
+        self.issue(
+            id,
+            &Principal::from(owner),
+            now,
+            now + self.lifetime.longest,
+        )
+    }
+
+    /// Whether a handle of the caller's is one of [`Handles::done`] and has not expired.
+    pub(crate) fn is_done(&self, caller: &Caller, handle: &[u8]) -> bool {
+        let id = self.signed(&Principal::from(caller), handle);
+        id.is_some_and(|(id, ends_at)| {
+            id.get_version() == Some(Version::Random) && self.clock.now() < ends_at
+        })
     }
 
     /// The value of a handle of the caller's, unless it is unknown, closed or has expired.
@@ -183,11 +219,13 @@ impl<T> Handles<T> {
         owners.iter().find_map(|owner| self.find(owner, handle))
     }
 
-    /// A new handle to the value of an old one, good for as long again.
+    /// The same handle, unused for no time: it ends when it would have ended.
     pub(crate) fn renew(&self, caller: &Caller, handle: &[u8]) -> Option<Issued> {
-        self.get(caller, handle)?;
-        let (id, _) = parts(handle)?;
-        Some(self.issue(id, &Principal::from(caller), self.clock.now()))
+        if !self.is_done(caller, handle) {
+            self.get(caller, handle)?;
+        }
+        let (id, ends_at) = parts(handle)?;
+        Some(self.issue(id, &Principal::from(caller), self.clock.now(), ends_at))
     }
 
     /// Forgets a value of the caller's; an unknown handle is no error, as it may have expired.
@@ -214,12 +252,7 @@ impl<T> Handles<T> {
     }
 
     fn find(&self, owner: &Principal, handle: &[u8]) -> Option<Arc<T>> {
-        let (id, ends_at) = parts(handle)?;
-        let signature = blake3::Hash::from_slice(&handle[ID_BYTES + END_BYTES..]).ok()?;
-        // Hashes are compared in constant time.
-        if self.signature(id, ends_at, owner) != signature {
-            return None;
-        }
+        let (id, ends_at) = self.signed(owner, handle)?;
         let now = self.clock.now();
         let mut kept = self.lock();
         let entry = kept.by_owner.get_mut(owner)?.get_mut(&id)?;
@@ -227,27 +260,34 @@ impl<T> Handles<T> {
             kept.remove(owner, id);
             return None;
         }
-        // The value may have a newer handle.
         if now >= ends_at {
+            kept.remove(owner, id);
             return None;
         }
         entry.used_at = now;
         Some(Arc::clone(&entry.value))
     }
 
+    /// The id in a handle, and its end, if it was issued here to this owner.
+    fn signed(&self, owner: &Principal, handle: &[u8]) -> Option<(Uuid, SystemTime)> {
+        let (id, ends_at) = parts(handle)?;
+        let signature = blake3::Hash::from_slice(&handle[ID_BYTES + END_BYTES..]).ok()?;
+        // Hashes are compared in constant time.
+        (self.signature(id, ends_at, owner) == signature).then_some((id, ends_at))
+    }
+
     fn has_expired(&self, used_at: SystemTime, now: SystemTime) -> bool {
         now >= used_at + self.lifetime.unused
     }
 
-    fn issue(&self, id: Uuid, owner: &Principal, now: SystemTime) -> Issued {
-        let ends_at = now + self.lifetime.longest;
+    fn issue(&self, id: Uuid, owner: &Principal, now: SystemTime, ends_at: SystemTime) -> Issued {
         let mut handle = Vec::with_capacity(HANDLE_BYTES);
         handle.extend_from_slice(id.as_bytes());
         handle.extend_from_slice(&seconds(ends_at).to_be_bytes());
         handle.extend_from_slice(self.signature(id, ends_at, owner).as_bytes());
         Issued {
             handle: handle.into(),
-            expires_at: now + self.lifetime.unused,
+            expires_at: ends_at.min(now + self.lifetime.unused),
         }
     }
 
@@ -367,6 +407,8 @@ fn seconds(time: SystemTime) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
     use crate::{
         access::Role,
@@ -456,10 +498,17 @@ mod tests {
         }
         assert_eq!(handles.get(&ann(), &unused), None);
         let renewed = handles.renew(&ann(), &used).unwrap();
-        hand.advance(Duration::from_mins(7));
-        assert_eq!(handles.get(&ann(), &used), None);
-        let again = keep(&handles, &ann(), "again");
+        assert_eq!(
+            renewed.expires_at,
+            handles.clock.now() + Duration::from_mins(4)
+        );
         assert!(handles.get(&ann(), &renewed.handle).is_some());
+        let again = keep(&handles, &ann(), "again");
+        hand.advance(Duration::from_mins(4));
+        for handle in [&used, &renewed.handle] {
+            assert_eq!(handles.get(&ann(), handle), None);
+            assert!(handles.renew(&ann(), handle).is_none());
+        }
         hand.advance(Duration::from_mins(10));
         handles.sweep();
         assert_eq!(handles.count(), 0);
@@ -488,6 +537,29 @@ mod tests {
         hand.advance(LIFETIME.unused);
         keep(&handles, &bob, "in the place of what expired");
         assert_eq!(handles.count(), 1);
+    }
+
+    #[test]
+    fn what_is_done_has_a_handle_however_full_the_store_is() {
+        let (handles, hand) = handles(1, 1);
+        let waiting = keep(&handles, &ann(), "waiting");
+        let made = Cell::new(false);
+        let refused = handles.insert_with(&ann(), || {
+            made.set(true);
+            "too much"
+        });
+        assert!(refused.is_err() && !made.get());
+        let done = handles.done(&ann()).handle;
+        assert!(handles.is_done(&ann(), &done));
+        assert!(!handles.is_done(&ann(), &waiting));
+        assert!(!handles.is_done(&Caller::user("bob", Role::Analyst), &done));
+        assert_eq!(handles.get(&ann(), &done), None);
+        assert_eq!(handles.renew(&ann(), &done).unwrap().handle, done);
+        let mut forged = waiting.to_vec();
+        forged[6] = (forged[6] & 0xf) | 0x40;
+        assert!(!handles.is_done(&ann(), &forged));
+        hand.advance(LIFETIME.longest);
+        assert!(!handles.is_done(&ann(), &done));
     }
 
     #[test]

@@ -54,10 +54,29 @@ impl Service {
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
         self.engine.limits().check_statement(sql)?;
-        let (origin, names) = (self.origin(), self.names_in(sql));
+        let names = self.names_in(sql);
+        self.look_at(Summary::of(sql), names, work).await
+    }
+
+    /// As [`Service::plan_only`], for a plan without text.
+    pub(super) async fn look_at_plan<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        self.look_at(Summary::of_substrait(), Names::default, work)
+            .await
+    }
+
+    async fn look_at<T: Send + 'static>(
+        &self,
+        summary: Summary,
+        names: impl FnOnce() -> Names + Send + 'static,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let (origin, deadline) = (self.origin(), self.deadline());
         let queries = self.engine.queries();
         queries
-            .look_at(origin, Summary::of(sql), names, self.deadline(), work)
+            .look_at(origin, summary, names, deadline, work)
             .await
     }
 

@@ -29,7 +29,7 @@ use datafusion::{
 use futures::{StreamExt, stream};
 use prost::Message;
 use tokio::{sync::watch, time::timeout};
-use tonic::Status;
+use tonic::{Response, Status};
 
 use super::{
     handles::Issued,
@@ -72,9 +72,10 @@ enum State {
 }
 
 /// What a statement came to.
-struct Found {
-    answer: Answer,
-    records: i64,
+enum Found {
+    Answer(Box<Answer>),
+    /// So many rows were changed.
+    Change(i64),
 }
 
 impl Polled {
@@ -113,10 +114,9 @@ impl Service {
             })?
         } else {
             let begun = self.begin_command(&descriptor.cmd).await?;
-            let issued = self.shared.polls.insert(caller, start(begun, descriptor))?;
-            let polled = self.shared.polls.get(caller, &issued.handle);
-            let gone = || Error::Internal("a statement is gone before it ran".into());
-            (polled.ok_or_else(gone)?, issued)
+            let run = || start(begun, descriptor);
+            let (issued, polled) = self.shared.polls.insert_with(caller, run)?;
+            (polled, issued)
         };
         let mut has_ended = polled.has_ended.clone();
         // Nothing new in this time is no error, nor is a task that was ended.
@@ -148,11 +148,12 @@ impl Service {
             State::Ended(_) => None,
         };
         if let Some(found) = found {
-            let info = found.and_then(|Found { answer, records }| {
-                let descriptor = polled.descriptor.clone();
-                Ok(self.announce(answer, records, descriptor)?.into_inner())
+            let descriptor = polled.descriptor.clone();
+            let info = found.and_then(|found| match found {
+                Found::Answer(answer) => self.announce(*answer, descriptor),
+                Found::Change(rows) => self.announce_change(rows, descriptor),
             });
-            *state = State::Ended(info.map_err(Status::from));
+            *state = State::Ended(info.map(Response::into_inner).map_err(Status::from));
         }
         let expiration_time = Some(issued.expires_at.into());
         match &*state {
@@ -255,24 +256,27 @@ fn start(begun: Begun, descriptor: FlightDescriptor) -> Polled {
     }
 }
 
-async fn run(Begun { query, work }: Begun, progress: Arc<OnceLock<Progress>>) -> Result<Found> {
-    let (answer, records) = match work {
+async fn run(begun: Begun, progress: Arc<OnceLock<Progress>>) -> Result<Found> {
+    let Begun {
+        query,
+        rights,
+        work,
+    } = begun;
+    let (schema, source) = match work {
         Work::Change(change) => {
             let (changed, _) = query.work(None, change).await?;
             query.done(u64::try_from(changed).ok());
-            (Answer::done(query), changed)
+            return Ok(Found::Change(changed));
         }
-        Work::Substrait { schema, ticket } => {
-            let answer = Answer::new(query, schema, Source::Substrait(ticket));
-            (answer, UNCOUNTED)
-        }
+        Work::Substrait { schema, ticket } => (schema, Source::Substrait(ticket)),
         Work::Query { schema, plans } => {
             let rows = first_rows(&query, &schema, Arc::clone(&plans), progress).await?;
             let source = Source::Started(Arc::new(Mutex::new(Some(rows))), plans);
-            (Answer::new(query, schema, source), UNCOUNTED)
+            (schema, source)
         }
     };
-    Ok(Found { answer, records })
+    let answer = Answer::new(query, rights, schema, source);
+    Ok(Found::Answer(Box::new(answer)))
 }
 
 /// The rows of a query, when the first of them are there.

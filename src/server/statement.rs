@@ -1,7 +1,8 @@
 //! Statements: started once, fetched as often as the client likes.
 //!
-//! `GetFlightInfo` plans a query and keeps the plan; what writes it runs at once and keeps that it is
-//! done. A ticket is a handle to what was kept, so that fetching it again can never write again.
+//! `GetFlightInfo` plans a query and keeps the plan; what writes it runs at once. A ticket is a handle to what was kept,
+//! or says that all is done, so that fetching it again can never write again. It leads to rows only as long as its owner
+//! may see what the statement was planned to show.
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
@@ -19,11 +20,7 @@ use datafusion::{
     physical_plan::{SendableRecordBatchStream, stream::RecordBatchStreamAdapter},
     scalar::ScalarValue,
 };
-use futures::{
-    FutureExt, StreamExt, TryStreamExt,
-    future::{self, BoxFuture},
-    stream,
-};
+use futures::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture, stream};
 use prost::Message;
 use tonic::Response;
 
@@ -32,6 +29,7 @@ use super::{
     wire,
 };
 use crate::{
+    access::Rights,
     engine::Engine,
     error::{Error, Result},
     queries::Query,
@@ -44,6 +42,8 @@ pub(super) const UNCOUNTED: i64 = -1;
 /// A statement that has come and is planned, but has not run.
 pub(crate) struct Begun {
     pub(super) query: Arc<Query>,
+    /// What the caller might do before it was planned.
+    pub(super) rights: Rights,
     pub(super) work: Work,
 }
 
@@ -65,11 +65,10 @@ pub(crate) struct Answer {
     /// The schema that was announced, and that the stream has.
     schema: SchemaRef,
     query: Arc<Query>,
+    rights: Rights,
     source: Mutex<Source>,
     /// Whether somebody began to fetch it.
     is_fetched: AtomicBool,
-    /// Whether all rows were sent once.
-    is_spent: AtomicBool,
 }
 
 /// Where the rows of an answer come from.
@@ -82,8 +81,6 @@ pub(crate) enum Source {
         Arc<Mutex<Option<SendableRecordBatchStream>>>,
         Arc<[Planned]>,
     ),
-    /// A statement that has run and has no rows.
-    Done,
     /// A Substrait plan.
     Substrait(Ticket),
     /// A query that was ended.
@@ -91,25 +88,25 @@ pub(crate) enum Source {
 }
 
 impl Answer {
-    pub(super) fn new(query: Arc<Query>, schema: SchemaRef, source: Source) -> Self {
-        let is_spent = AtomicBool::new(matches!(source, Source::Done));
+    pub(super) fn new(
+        query: Arc<Query>,
+        rights: Rights,
+        schema: SchemaRef,
+        source: Source,
+    ) -> Self {
         Self {
             schema,
             query,
+            rights,
             source: Mutex::new(source),
             is_fetched: AtomicBool::new(false),
-            is_spent,
         }
     }
 
-    /// The answer of a change that was made.
-    pub(super) fn done(query: Arc<Query>) -> Self {
-        Self::new(query, Arc::new(Schema::empty()), Source::Done)
-    }
-
-    /// Whether it may make room for others.
+    /// Whether it may make room for others: it was fetched, to its end or not, or is never to be.
     pub(super) fn is_spent(&self) -> bool {
-        self.is_spent.load(Ordering::Relaxed)
+        let was_fetched = self.is_fetched.load(Ordering::Relaxed);
+        self.query.has_ended() && (was_fetched || self.query.check_cancelled().is_err())
     }
 
     /// Ends its query. Returns whether there was one to end.
@@ -118,9 +115,9 @@ impl Answer {
         if self.query.has_ended() {
             return false;
         }
-        *source = Source::Cancelled;
-        drop(source);
+        // First: rows that are dropped end their query as one whose client is gone.
         self.query.cancel(reason);
+        *source = Source::Cancelled;
         true
     }
 
@@ -135,17 +132,6 @@ impl Answer {
             return self.query.again();
         }
         Ok(Arc::clone(&self.query))
-    }
-
-    /// The rows with the answer kept until their end, which is noted.
-    fn noted(self: Arc<Self>, rows: SendableRecordBatchStream) -> SendableRecordBatchStream {
-        let end = stream::once(async move {
-            self.is_spent.store(true, Ordering::Relaxed);
-            None
-        });
-        let schema = rows.schema();
-        let rows = rows.map(Some).chain(end).filter_map(future::ready);
-        Box::pin(RecordBatchStreamAdapter::new(schema, rows))
     }
 }
 
@@ -165,6 +151,7 @@ impl Service {
         session::refuse_transaction(command.transaction_id.as_ref())?;
         let (engine, sql) = (self.engine.clone(), command.query);
         let query = self.begin(&sql)?;
+        let rights = engine.rights()?;
         let planning = async move { engine.plan(&sql, &[]).await };
         let (planned, _) = query.work(self.deadline(), planning).await?;
         let work = if planned.is_query {
@@ -175,30 +162,34 @@ impl Service {
         } else {
             Work::Change(async move { changed_rows(planned.run().await?).await }.boxed())
         };
-        Ok(Begun { query, work })
+        Ok(Begun {
+            query,
+            rights,
+            work,
+        })
     }
 
     /// Says where to fetch the rows of what was begun; a change is made first.
     pub(super) async fn finish(
         &self,
-        Begun { query, work }: Begun,
+        begun: Begun,
         descriptor: FlightDescriptor,
     ) -> Result<Response<FlightInfo>> {
-        let (answer, records) = match work {
-            Work::Query { schema, plans } => {
-                let answer = Answer::new(query, schema, Source::Plans(plans));
-                (answer, UNCOUNTED)
-            }
+        let Begun {
+            query,
+            rights,
+            work,
+        } = begun;
+        let (schema, source) = match work {
+            Work::Query { schema, plans } => (schema, Source::Plans(plans)),
+            Work::Substrait { schema, ticket } => (schema, Source::Substrait(ticket)),
             Work::Change(change) => {
-                let records = self.change(&query, change).await?;
-                (Answer::done(query), records)
-            }
-            Work::Substrait { schema, ticket } => {
-                let answer = Answer::new(query, schema, Source::Substrait(ticket));
-                (answer, UNCOUNTED)
+                let rows = self.change(&query, change).await?;
+                return self.announce_change(rows, descriptor);
             }
         };
-        self.announce(answer, records, descriptor)
+        let answer = Answer::new(query, rights, schema, source);
+        self.announce(answer, descriptor)
     }
 
     /// `DoPut` for SQL text: runs its statements and says how many rows they changed.
@@ -223,11 +214,14 @@ impl Service {
 
     /// `DoGet` for a ticket.
     pub(super) async fn fetch(&self, handle: &[u8]) -> Result<Response<wire::FlightStream>> {
-        let answer = self.shared.answers.get(self.engine.caller(), handle);
-        let answer = answer.ok_or_else(expired)?;
+        if self.is_done(handle) {
+            return Ok(Response::new(wire::encode(no_rows(
+                &Schema::empty().into(),
+            ))));
+        }
+        let answer = self.answer(handle)?;
         let source = answer.source().clone();
         let rows = match source {
-            Source::Done => no_rows(&answer.schema),
             Source::Cancelled => {
                 answer.query.check_cancelled()?;
                 no_rows(&answer.schema)
@@ -248,7 +242,30 @@ impl Service {
                 self.run(&answer, rows).await?
             }
         };
-        Ok(Response::new(wire::encode(kept_alive(answer.noted(rows)))))
+        let rows = wire::encode(kept_alive(rows));
+        // As long as rows are sent, the call is under way, and its session in use.
+        let session = Arc::clone(self.engine.session());
+        let rows = rows.inspect(move |_| {
+            let _ = &session;
+        });
+        Ok(Response::new(rows.boxed()))
+    }
+
+    /// Whether a handle is that of a change, which is made.
+    pub(super) fn is_done(&self, handle: &[u8]) -> bool {
+        self.shared.answers.is_done(self.engine.caller(), handle)
+    }
+
+    /// What a handle of the caller's leads to.
+    fn answer(&self, handle: &[u8]) -> Result<Arc<Answer>> {
+        let answer = self.shared.answers.get(self.engine.caller(), handle);
+        let answer = answer.ok_or_else(expired)?;
+        if !answer.rights.still_hold(&self.engine.rights()?) {
+            return Err(Error::NotFound(
+                "this result is of before rights of yours were taken or bounded: run the statement again".into(),
+            ));
+        }
+        Ok(answer)
     }
 
     async fn run_plans(
@@ -273,7 +290,8 @@ impl Service {
         limits::watched(rows, stage, self.deadline())
     }
 
-    /// `RenewFlightEndpoint`: the same endpoint, good for longer. What metadata tickets lead to never ends.
+    /// `RenewFlightEndpoint`: the same endpoint, good for longer if it is not at its end. What metadata tickets lead to
+    /// never ends.
     pub(super) fn renew(&self, request: RenewFlightEndpointRequest) -> Result<FlightEndpoint> {
         let endpoint = request.endpoint.ok_or_else(|| {
             Error::Input("RenewFlightEndpoint: there is no endpoint in the request".into())
@@ -284,6 +302,9 @@ impl Service {
         let Some(handle) = command::handle_in("RenewFlightEndpoint", &ticket.ticket)? else {
             return Ok(endpoint);
         };
+        if !self.is_done(&handle) {
+            self.answer(&handle)?;
+        }
         let renewed = self.shared.answers.renew(self.engine.caller(), &handle);
         Ok(to_fetch(renewed.ok_or_else(expired)?))
     }
@@ -292,18 +313,37 @@ impl Service {
     pub(super) fn announce(
         &self,
         answer: Answer,
-        records: i64,
         descriptor: FlightDescriptor,
     ) -> Result<Response<FlightInfo>> {
         let info = FlightInfo::new().try_with_schema(&answer.schema)?;
         let issued = self.shared.answers.insert(self.engine.caller(), answer)?;
-        let info = info
-            .with_descriptor(descriptor)
-            .with_endpoint(to_fetch(issued))
-            .with_total_records(records)
-            .with_total_bytes(UNCOUNTED);
-        Ok(Response::new(info))
+        Ok(announced(info, issued, UNCOUNTED, descriptor))
     }
+
+    /// Says that a change was made, which nothing may refuse any more.
+    pub(super) fn announce_change(
+        &self,
+        rows: i64,
+        descriptor: FlightDescriptor,
+    ) -> Result<Response<FlightInfo>> {
+        let info = FlightInfo::new().try_with_schema(&Schema::empty())?;
+        let issued = self.shared.answers.done(self.engine.caller());
+        Ok(announced(info, issued, rows, descriptor))
+    }
+}
+
+fn announced(
+    info: FlightInfo,
+    issued: Issued,
+    records: i64,
+    descriptor: FlightDescriptor,
+) -> Response<FlightInfo> {
+    let info = info
+        .with_descriptor(descriptor)
+        .with_endpoint(to_fetch(issued))
+        .with_total_records(records)
+        .with_total_bytes(UNCOUNTED);
+    Response::new(info)
 }
 
 /// Runs an update once for each row of parameters; rows for an `INSERT … VALUES` make one commit.

@@ -69,10 +69,15 @@ impl Service {
     ) -> Result<Begun> {
         session::refuse_transaction(command.transaction_id.as_ref())?;
         let query = self.begin_plan()?;
+        let rights = self.engine.rights()?;
         let planning = planned(self.engine.clone(), command);
         let ((schema, ticket), _) = query.work(self.deadline(), planning).await?;
         let work = Work::Substrait { schema, ticket };
-        Ok(Begun { query, work })
+        Ok(Begun {
+            query,
+            rights,
+            work,
+        })
     }
 
     /// The schema of a Substrait plan's rows.
@@ -80,9 +85,8 @@ impl Service {
         &self,
         command: CommandStatementSubstraitPlan,
     ) -> Result<SchemaRef> {
-        let query = self.begin_plan()?;
         let planning = planned(self.engine.clone(), command);
-        let ((schema, _), _) = query.work(self.deadline(), planning).await?;
+        let (schema, _) = self.look_at_plan(planning).await?;
         Ok(schema)
     }
 }

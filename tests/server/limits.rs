@@ -3,12 +3,15 @@
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
-use arrow_flight::error::FlightError;
+use arrow_flight::{CancelStatus, error::FlightError};
 use futures::{TryStreamExt, future::join_all};
 use moodlake::limits::Limits;
 use tonic::{Code, Status};
 
-use super::harness::{Flight, Running, number, query, start, start_within, ticket, update};
+use super::{
+    cancel::cancel_info,
+    harness::{Flight, Running, fetch, number, query, start, start_within, ticket, update},
+};
 
 /// Nobody lives to see its result.
 const ENDLESS: &str = "select count(*) from generate_series(1, 10000000) as a (x) \
@@ -204,6 +207,63 @@ async fn sorts_and_aggregates_and_joins_spill_when_memory_is_short() {
     gives_back(&running).await;
     let folders = std::fs::read_dir(spill.path()).unwrap().count();
     assert_eq!(folders, 1, "the server's own");
+}
+
+#[tokio::test]
+async fn a_change_that_was_made_is_never_refused() {
+    let (_running, mut flight) = within(Limits {
+        results_per_user: 1,
+        ..Limits::default()
+    })
+    .await;
+    update(&mut flight, "create table gold.notes (n bigint)").await;
+    let waiting = flight.execute("select 1".into(), None).await.unwrap();
+    let insert = "insert into gold.notes values (1)".to_string();
+    let mut made = Vec::new();
+    for _ in 0..3 {
+        made.push(flight.execute(insert.clone(), None).await.unwrap());
+    }
+    let mut prepared = flight.prepare(insert, None).await.unwrap();
+    made.push(prepared.execute().await.unwrap());
+    for info in &made {
+        assert_eq!(info.total_records, 1);
+        assert!(fetch(&mut flight, info).await.is_empty());
+        let status = cancel_info(&mut flight, info).await.unwrap();
+        assert_eq!(status, CancelStatus::NotCancellable);
+    }
+    let status = refusal(&mut flight, "select 2").await;
+    assert_refused(&status, Code::ResourceExhausted, &["--user-results"]);
+    assert_eq!(fetch(&mut flight, &waiting).await[0].num_rows(), 1);
+    let count = "select count(*) from gold.notes";
+    assert_eq!(number(&mut flight, count).await, 4);
+}
+
+#[tokio::test]
+async fn results_that_failed_or_were_cancelled_or_read_in_part_make_room() {
+    let (running, mut flight) = within(Limits {
+        results_per_user: 1,
+        ..Limits::default()
+    })
+    .await;
+    let failing = "select 1 / (value - 3) from generate_series(1, 3)";
+    let late = "select 1 / (value - 100000) from generate_series(1, 100000)";
+    for sql in [failing, late, failing, late] {
+        let status = refusal(&mut flight, sql).await;
+        assert_refused(&status, Code::InvalidArgument, &["ivide by zero"]);
+    }
+    for _ in 0..2 {
+        let info = flight.execute(ENDLESS.into(), None).await.unwrap();
+        cancel_info(&mut flight, &info).await.unwrap();
+    }
+    let many = "select value, repeat('x', 2000) as text from generate_series(1, 1000000)";
+    for _ in 0..2 {
+        let info = flight.execute(many.into(), None).await.unwrap();
+        let mut rows = flight.do_get(ticket(&info)).await.unwrap();
+        assert!(rows.try_next().await.unwrap().unwrap().num_rows() > 0);
+        drop(rows);
+        idle(&running).await;
+    }
+    assert_eq!(number(&mut flight, "select 1").await, 1);
 }
 
 /// Waits until operators hold nothing any more.

@@ -14,7 +14,11 @@ use futures::TryStreamExt;
 use moodlake::client::{Client, check_health};
 use tonic::{Code, transport::Channel};
 
-use super::harness::{Flight, number, ticket};
+use super::{
+    cancel::cancel_info,
+    harness::{Flight, number, ticket},
+    poll::{poll, statement},
+};
 
 /// So long anything may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -151,6 +155,11 @@ async fn metrics_count_what_is_done() {
     let rows = flight.do_get(ticket(&info)).await.unwrap();
     assert_eq!(served.metric("moodlake_statements_running"), 1.0);
     drop(rows);
+    let polled = poll(&mut flight, statement(ENDLESS)).await;
+    assert_eq!(served.metric("moodlake_results"), 5.0);
+    cancel_info(&mut flight, &polled.info.unwrap())
+        .await
+        .unwrap();
     let start = Instant::now();
     while served.metric("moodlake_statements_running") > 0.0 {
         assert!(start.elapsed() < PATIENCE, "a statement still runs");
@@ -158,7 +167,7 @@ async fn metrics_count_what_is_done() {
     }
     assert_eq!(
         served.metric("moodlake_statements_total{kind=\"select\",outcome=\"cancelled\"}"),
-        1.0
+        2.0
     );
 }
 

@@ -6,15 +6,16 @@ use arrow_flight::{
     sql::{CommandGetCatalogs, CommandStatementQuery, ProstMessageExt},
 };
 use futures::StreamExt;
+use moodlake::limits::Limits;
 use prost::Message;
 use tonic::Code;
 
 use super::{
     cancel::{ENDLESS, cancel_info},
-    harness::{Flight, fetch, number, query, start, strings, update},
+    harness::{Flight, fetch, number, query, start, start_within, strings, update},
 };
 
-fn statement(sql: &str) -> FlightDescriptor {
+pub(super) fn statement(sql: &str) -> FlightDescriptor {
     let command = CommandStatementQuery {
         query: sql.to_string(),
         transaction_id: None,
@@ -22,7 +23,7 @@ fn statement(sql: &str) -> FlightDescriptor {
     FlightDescriptor::new_cmd(command.as_any().encode_to_vec())
 }
 
-async fn poll(flight: &mut Flight, descriptor: FlightDescriptor) -> PollInfo {
+pub(super) async fn poll(flight: &mut Flight, descriptor: FlightDescriptor) -> PollInfo {
     let polled = flight.inner_mut().poll_flight_info(descriptor).await;
     polled.unwrap().into_inner()
 }
@@ -97,6 +98,55 @@ async fn a_statement_that_runs_tells_its_progress_and_can_be_ended() {
     assert_eq!(number(&mut flight, "select 1").await, 1);
     let (runs, _) = running.engine.queries().numbers();
     assert_eq!(runs, 0);
+}
+
+#[tokio::test]
+async fn a_change_is_refused_before_it_is_made_or_not_at_all() {
+    let running = start_within(Limits {
+        results_per_user: 1,
+        ..Limits::default()
+    })
+    .await;
+    let mut flight = running.flight.clone();
+    update(&mut flight, "create table gold.notes (n bigint)").await;
+    let waiting = flight.execute("select 1".into(), None).await.unwrap();
+    let insert = "insert into gold.notes values (1)";
+    let info = complete(&mut flight, statement(insert)).await;
+    assert_eq!(info.total_records, 1);
+    let endless = poll(&mut flight, statement(ENDLESS)).await.info.unwrap();
+    let refused = flight.inner_mut().poll_flight_info(statement(insert)).await;
+    let status = refused.unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
+    cancel_info(&mut flight, &endless).await.unwrap();
+    for info in [&info, &waiting] {
+        fetch(&mut flight, info).await;
+    }
+    let count = "select count(*) from gold.notes";
+    assert_eq!(number(&mut flight, count).await, 1);
+}
+
+#[tokio::test]
+async fn a_result_that_is_cancelled_is_recorded_with_the_reason() {
+    let running = start().await;
+    running.engine.make_audit_tables().await.unwrap();
+    let mut flight = running.flight.clone();
+    let mut other = flight.clone();
+    for sql in [
+        "select value as n from generate_series(1, 1000000)",
+        ENDLESS,
+    ] {
+        let polled = poll(&mut flight, statement(sql)).await;
+        cancel_info(&mut other, &polled.info.unwrap())
+            .await
+            .unwrap();
+    }
+    // What was ended may have to notice it.
+    while running.engine.queries().numbers().0 > 0 {
+        tokio::task::yield_now().await;
+    }
+    let sql = "select error from system.queries where state = 'cancelled'";
+    let reasons = strings(&query(&mut flight, sql).await, 0);
+    assert_eq!(reasons, ["the statement was cancelled by owner"; 2]);
 }
 
 #[tokio::test]

@@ -142,6 +142,7 @@ async fn no_view_dictionary_or_half_float_leaves_the_server() {
 async fn a_substrait_plan_is_a_query_like_any() {
     let running = start().await;
     let mut flight = running.flight.clone();
+    running.engine.make_audit_tables().await.unwrap();
     let ctx = SessionContext::default();
     let plan = serializer::serialize_bytes("select upper('calm') as mood", &ctx);
     let command = CommandStatementSubstraitPlan {
@@ -166,6 +167,9 @@ async fn a_substrait_plan_is_a_query_like_any() {
     let schema = flight.inner_mut().get_schema(descriptor).await.unwrap();
     let schema = Schema::try_from(&schema.into_inner()).unwrap();
     assert_eq!(schema, Schema::try_from(info).unwrap());
+    // What only asked for the schema is no statement that ran.
+    let ran = "select count(*) from system.queries where kind = 'substrait'";
+    assert_eq!(number(&mut flight, ran).await, 2);
 }
 
 #[tokio::test]

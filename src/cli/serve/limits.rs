@@ -61,7 +61,7 @@ pub(super) struct LimitArguments {
     /// Sessions [default: 1024]
     #[arg(long, value_name = "NUMBER", env = "MOODLAKE_MAX_SESSIONS")]
     max_sessions: Option<u64>,
-    /// Sessions of one user [default: 256]
+    /// Sessions of one user; one more ends the one unused for longest [default: 256]
     #[arg(long, value_name = "NUMBER", env = "MOODLAKE_USER_SESSIONS")]
     user_sessions: Option<u64>,
     /// How long a session that nobody uses is kept [default: 8h]
@@ -73,7 +73,7 @@ pub(super) struct LimitArguments {
     /// Prepared statements of one user [default: 1024]
     #[arg(long, value_name = "NUMBER", env = "MOODLAKE_USER_PREPARED")]
     user_prepared: Option<u64>,
-    /// Results that wait to be fetched [default: 8192]
+    /// Results that wait to be fetched, and as many statements that are polled for [default: 8192]
     #[arg(long, value_name = "NUMBER", env = "MOODLAKE_MAX_RESULTS")]
     max_results: Option<u64>,
     /// Results of one user that wait to be fetched [default: 1024]
