@@ -19,7 +19,8 @@ use datafusion::{
     catalog::Session as PlanningSession,
     common::Result as DataFusionResult,
     execution::{
-        SessionState, SessionStateBuilder, context::QueryPlanner, runtime_env::RuntimeEnv,
+        FunctionRegistry, SessionState, SessionStateBuilder, context::QueryPlanner,
+        runtime_env::RuntimeEnv,
     },
     logical_expr::LogicalPlan,
     optimizer::{Analyzer, AnalyzerRule},
@@ -32,16 +33,16 @@ use moodlake_udfs::ModelSource;
 
 pub use crate::statement::{IngestMode, Outcome, Planned, Prepared, Session};
 use crate::{
-    access::{Caller, Rights, Store},
+    access::{Caller, Privilege, Rights, Store},
     audit::Audit,
     error::Result,
-    lake::{self, CATALOG, DEFAULT_SCHEMA, Lake, StatementCatalog, Tail},
+    lake::{self, CATALOG, DEFAULT_SCHEMA, Lake, StatementCatalog, TableName, Tail},
     limits::Limits,
     metrics::Metrics,
     models::store::Models,
     queries::{Queries, current_stop},
     sources,
-    statement::{Bound, joins, parse_view},
+    statement::{Bound, MODEL_SCHEMA, joins, parse_view},
 };
 use runtime::Runtime;
 use size::SizeLimit;
@@ -331,12 +332,13 @@ impl Engine {
             let made = Arc::new(self.base_session(&models.source)?);
             Arc::clone(models.session.get_or_init(|| made))
         };
+        let rights = self.rights()?;
         let catalog = StatementCatalog::new(
             Arc::clone(&self.shared.lake),
-            self.with_settings(base),
+            with_allowed_models(self.with_settings(base), &models.source, &rights),
             models.objects.clone(),
             parse_view,
-            self.rights()?,
+            rights,
             Arc::clone(self.session.temporary()),
         );
         let mut state = match &self.memory {
@@ -400,6 +402,31 @@ impl Engine {
         sources::register(&ctx, &self.shared.files);
         Ok(ctx.state())
     }
+}
+
+/// The session with functions that refuse models which the caller may not use, by whatever way they are named.
+fn with_allowed_models(
+    base: Arc<SessionState>,
+    models: &ModelSource,
+    rights: &Rights,
+) -> Arc<SessionState> {
+    if rights.may_everywhere_in(Privilege::Select, MODEL_SCHEMA) {
+        return base;
+    }
+    let of_caller = rights.clone();
+    let allowed = Arc::new(models.checked(Box::new(move |model| {
+        let name = TableName::new(MODEL_SCHEMA, model)?;
+        Ok(of_caller.require(Privilege::Select, &name)?)
+    })));
+    let mut state = Arc::unwrap_or_clone(base);
+    for function in moodlake_udfs::scalar_functions(&allowed) {
+        // A function that every session has anew cannot be refused.
+        let _ = state.register_udf(function);
+    }
+    for (name, function) in moodlake_udfs::table_functions(&allowed) {
+        state.register_udtf(name, function);
+    }
+    Arc::new(state)
 }
 
 /// The rows of the audit's tables that are not in them yet.

@@ -716,25 +716,6 @@ async fn a_rule_means_the_same_in_every_time_zone() {
 }
 
 #[tokio::test]
-async fn a_restricted_view_is_read_again_in_a_recursive_query() {
-    let lake = Lake::new().await;
-    for sql in [
-        "create view gold.heard as select t.track_name, count(*) as n from silver.plays as p
-         join silver.tracks as t on p.track_id = t.track_id group by t.track_name",
-        "create row policy often on gold.heard using (n > 1)",
-    ] {
-        lake.owner(sql).await.unwrap();
-    }
-    let sql = "with recursive r as (select 1 as step, 'none' as track union all
-               select r.step + 1, h.track_name from r join gold.heard as h on r.track <> h.track_name || r.step
-               where r.step < 4) select step, track from r order by step";
-    assert_eq!(
-        lake.analyst(sql).await.as_deref(),
-        Ok("1 none\n2 One\n3 One\n4 One")
-    );
-}
-
-#[tokio::test]
 async fn what_a_listener_cannot_read_is_not_listed_and_no_view_shows_its_text() {
     let lake = Lake::new().await;
     lake.owner("create view gold.words as select 'hidden' as word")
@@ -763,6 +744,25 @@ async fn what_a_listener_cannot_read_is_not_listed_and_no_view_shows_its_text() 
     assert_eq!(
         lake.analyst(views).await.as_deref(),
         Ok("totals false\nwords false")
+    );
+}
+
+#[tokio::test]
+async fn a_restricted_view_is_read_again_in_a_recursive_query() {
+    let lake = Lake::new().await;
+    for sql in [
+        "create view gold.heard as select t.track_name, count(*) as n from silver.plays as p
+         join silver.tracks as t on p.track_id = t.track_id group by t.track_name",
+        "create row policy often on gold.heard using (n > 1)",
+    ] {
+        lake.owner(sql).await.unwrap();
+    }
+    let sql = "with recursive r as (select 1 as step, 'none' as track union all
+               select r.step + 1, h.track_name from r join gold.heard as h on r.track <> h.track_name || r.step
+               where r.step < 4) select step, track from r order by step";
+    assert_eq!(
+        lake.analyst(sql).await.as_deref(),
+        Ok("1 none\n2 One\n3 One\n4 One")
     );
 }
 
@@ -804,4 +804,71 @@ async fn nobody_meets_two_masks_of_one_column() {
         })
         .unwrap();
     assert_eq!(lake.analyst(tracks).await.as_deref(), Ok(""));
+}
+
+#[tokio::test]
+async fn a_model_is_used_by_those_only_who_may_however_they_name_it() {
+    let lake = Lake::new().await;
+    for statement in [
+        "create table silver.points as select x * 1.0 as x from generate_series(1, 40) as g (x)",
+        "create model halves options (type = 'kmeans', k = 2) as select x from silver.points",
+        "create view gold.halved as select kmeans_assign('halves', 1.0) >= 0 as half",
+        "create table gold.kept (half bigint)",
+        "grant create on schema gold to gate",
+        "grant create on schema ml to gate",
+        "grant insert on gold.kept to gate",
+        "grant select on gold.halved to gate",
+        "grant select on silver.points to gate",
+    ] {
+        lake.owner(statement).await.unwrap();
+    }
+    let uses = [
+        "select kmeans_assign('halves', 1.0) >= 0",
+        "select kmeans_assign($$halves$$, 1.0) >= 0",
+        "select kmeans_assign('halves@1', 1.0) >= 0",
+        "select kmeans_distance($$halves$$, 1.0) >= 0",
+        "select * from gold.halved",
+        "create temporary table mine as select kmeans_assign('halves', 1.0) as half",
+        "create table gold.mine as select kmeans_assign('halves', 1.0) as half",
+        "insert into gold.kept select kmeans_assign('halves', 1.0)",
+        "create model thirds options (type = 'kmeans', k = 2) as
+         select x + kmeans_assign('halves', x) as x from silver.points",
+    ];
+    for sql in uses {
+        refused(lake.proxy(sql).await, "no SELECT on ml.halves");
+    }
+    refused(
+        lake.proxy("select * from shap_explain($$halves$$, (select 1.0 as x))")
+            .await,
+        "no SELECT on ml.halves",
+    );
+    refused(
+        lake.proxy("select ml_predict($$nomodel$$, 1.0)").await,
+        "no SELECT on ml.nomodel",
+    );
+    lake.owner("grant select on schema ml to gate")
+        .await
+        .unwrap();
+    for sql in uses {
+        let done = lake.proxy(sql).await;
+        assert!(done.is_ok(), "{sql}: {done:?}");
+    }
+}
+
+#[tokio::test]
+async fn rules_are_for_tables_of_any_name() {
+    let lake = Lake::new().await;
+    for statement in [
+        r#"create table silver."we""ird" as select 'ada' as user_id, 1 as n union all select 'ada', 2"#,
+        r#"create row policy small on silver."we""ird" using (n < 2)"#,
+        r#"create mask hidden on silver."we""ird" (n) using (0)"#,
+    ] {
+        lake.owner(statement).await.unwrap();
+    }
+    assert_eq!(
+        lake.ada(r#"select n from silver."we""ird""#)
+            .await
+            .as_deref(),
+        Ok("0")
+    );
 }

@@ -105,6 +105,17 @@ impl Rights {
             || self.is_granted(privilege, table)
     }
 
+    /// Whether the caller may do this with everything in a schema, whatever it is called.
+    #[must_use]
+    pub fn may_everywhere_in(&self, privilege: Privilege, schema: &str) -> bool {
+        // A name that no table has: what is granted on tables one by one does not count.
+        let any = TableName {
+            schema: schema.into(),
+            table: String::new(),
+        };
+        self.may(privilege, &any)
+    }
+
     /// Refuses what the caller may not do with a table or view.
     ///
     /// # Errors

@@ -27,11 +27,12 @@ use std::{
     path::{Path, PathBuf},
     str::FromStr,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
 };
 
+use arrow::datatypes::SchemaRef;
 use datafusion::physical_planner::ExtensionPlanner;
 use deltalake::{DeltaTable, delta_datafusion::planner::DeltaExtensionPlanner};
 use url::Url;
@@ -159,8 +160,8 @@ pub struct Lake {
     root: PathBuf,
     /// The newest snapshot known of each table; refreshed, not trusted.
     snapshots: Mutex<HashMap<TableName, Arc<Snapshot>>>,
-    /// One writer a table at a time, so that writers of this process never conflict.
-    writers: Mutex<HashMap<TableName, Arc<tokio::sync::Mutex<()>>>>,
+    /// One writer a table at a time, so that writers of this process never conflict. Kept as long as there is one.
+    writers: Mutex<HashMap<TableName, Weak<tokio::sync::Mutex<()>>>>,
     /// Rows that are not in their tables yet.
     tail: OnceLock<Tail>,
     commits: AtomicU64,
@@ -269,6 +270,15 @@ impl Lake {
             .map(|snapshot| snapshot.state().to_string()))
     }
 
+    /// The columns of a table's newest version, or none if there is no such table.
+    ///
+    /// # Errors
+    /// Those of opening the table.
+    pub async fn schema(&self, name: &TableName) -> Result<Option<SchemaRef>> {
+        let snapshot = self.latest(name).await?;
+        Ok(snapshot.map(|snapshot| Arc::clone(snapshot.schema())))
+    }
+
     /// Moves a table aside, into a hidden folder from where it can be brought back or vacuumed.
     /// Returns whether there was one.
     ///
@@ -315,7 +325,13 @@ impl Lake {
     async fn lock(&self, name: &TableName) -> tokio::sync::OwnedMutexGuard<()> {
         let lock = {
             let mut writers = self.writers.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(writers.entry(name.clone()).or_default())
+            let known = writers.get(name).and_then(Weak::upgrade);
+            known.unwrap_or_else(|| {
+                writers.retain(|_, writer| writer.strong_count() > 0);
+                let lock = Arc::default();
+                writers.insert(name.clone(), Arc::downgrade(&lock));
+                lock
+            })
         };
         lock.lock_owned().await
     }
@@ -426,6 +442,20 @@ fn has_commits(folder: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn writers_of_names_are_forgotten_when_they_have_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::open(folder.path()).unwrap();
+        for number in 0..100 {
+            let name = TableName::new("gold", format!("x{number}")).unwrap();
+            let held = lake.lock(&name).await;
+            let again = lake.lock(&name);
+            assert!(futures::FutureExt::now_or_never(again).is_none());
+            drop(held);
+        }
+        assert_eq!(lake.writers.lock().unwrap().len(), 1);
+    }
 
     #[test]
     fn a_name_cannot_leave_the_lake() {

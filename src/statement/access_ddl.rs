@@ -297,7 +297,12 @@ impl Engine {
         sql: &str,
     ) -> Result<(datafusion::arrow::datatypes::SchemaRef, DataType)> {
         let scope = self.scope().await?;
-        let query = format!("select * from \"{}\".\"{}\"", table.schema, table.table);
+        let quoted = |part: &str| format!("\"{}\"", part.replace('"', "\"\""));
+        let query = format!(
+            "select * from {}.{}",
+            quoted(&table.schema),
+            quoted(&table.table)
+        );
         let plan = scope
             .state
             .statement_to_plan(parse::parse_one(&query)?)

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::{array::RecordBatch, datatypes::SchemaRef};
+use arrow::{
+    array::RecordBatch,
+    datatypes::{Schema, SchemaRef},
+};
 use datafusion::{
     catalog::MemTable,
     datasource::provider_as_source,
@@ -16,10 +19,10 @@ use datafusion::{
 use super::{
     Outcome, Planned, Statement, checks, parse,
     parse::{CreateTable, Dropped},
-    protected,
+    protected, view_names,
 };
 use crate::{
-    access::{Access, Privilege, Role, Securable},
+    access::{Access, Privilege, Role, Securable, rule_session},
     engine::{Engine, Scope},
     error::{Error, Result},
     lake::{NewTable, SCHEMAS, TableName},
@@ -114,16 +117,19 @@ impl Engine {
         if if_not_exists && was_there {
             return Ok(Outcome::Done);
         }
+        let schema = &self.session().settings().schema;
+        let (definition, text) = view_names::written_out(name, definition, text, schema)?;
         // Planned only to refuse a query that cannot work.
         let scope = self.scope().await?;
-        scope.state.statement_to_plan(definition.clone()).await?;
+        let state = rule_session(&scope.state);
+        state.statement_to_plan(definition).await?;
         let reads_itself = scope.catalog.states().contains_key(&name.to_string());
         if reads_itself && !self.lake().has_table(name) {
             return Err(Error::Input(format!(
                 "CREATE VIEW {name}: the view would read itself"
             )));
         }
-        self.lake().create_view(name, text, replace)?;
+        self.lake().create_view(name, &text, replace)?;
         Ok(Outcome::Done)
     }
 
@@ -226,7 +232,8 @@ impl Engine {
         limit: Option<usize>,
     ) -> Result<Planned> {
         if !self.caller().is_admin() {
-            self.check_history(&self.lake().target(name).await?)?;
+            let columns = self.lake().schema(name).await?;
+            self.check_history(name, &columns.unwrap_or_else(|| Arc::new(Schema::empty())))?;
         }
         let history = self.lake().history(name).await?;
         let rows = limit.unwrap_or(usize::MAX).min(history.num_rows());
@@ -279,5 +286,35 @@ pub(super) async fn columns(scope: &Scope, create: &CreateTable) -> Result<Schem
         _ => Err(Error::Internal(
             "a table's columns were planned as something else".into(),
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+    use crate::{
+        access::Caller,
+        engine::{FileAccess, Settings},
+    };
+
+    #[tokio::test]
+    async fn a_history_waits_for_no_writer() {
+        let folder = tempfile::tempdir().unwrap();
+        let owner = Engine::open(Settings {
+            dir: folder.path().to_path_buf(),
+            files: FileAccess::Anywhere,
+        });
+        let owner = owner.boxed().await.unwrap();
+        let make = "create table gold.t as select 1 as n";
+        owner.run(make, &[]).await.unwrap();
+        let name: TableName = "gold.t".parse().unwrap();
+        let _writing = owner.lake().target(&name).await.unwrap();
+        let analyst = Caller::user("ann", Role::Analyst);
+        let analyst = owner.on_behalf_of(Arc::new(analyst), Arc::default());
+        let planned = analyst.plan("describe history gold.t", &[]);
+        let planned = tokio::time::timeout(std::time::Duration::from_mins(1), planned);
+        assert!(planned.await.unwrap().is_ok());
     }
 }

@@ -31,6 +31,7 @@ mod settings;
 mod summary;
 mod temporary;
 mod tokens;
+mod view_names;
 mod words;
 
 use std::{sync::Arc, time::Duration};
@@ -49,6 +50,7 @@ use futures::FutureExt;
 pub(crate) use bound::Bound;
 pub(crate) use ddl::batch_plan;
 pub(crate) use parse::parse_view;
+pub(crate) use references::MODEL_SCHEMA;
 pub use references::{References, references};
 pub use session::Session;
 pub(crate) use settings::{Name as SettingName, Setting};
@@ -198,7 +200,6 @@ impl Engine {
         let engine = self.bind(&mut statement, sql, parameters)?;
         match statement {
             Statement::Query(df) => {
-                self.check_models(&df)?;
                 let scope = engine.scope().await?;
                 let plan = plan_query(&scope, *df).await?;
                 Ok(Planned::query(plan, scope.state))

@@ -74,21 +74,23 @@ pub(super) fn parse(tokens: &[Token], text: &str) -> Result<Option<Statement>> {
 impl Words<'_> {
     /// A model's name, or what is written in its place.
     fn name(&mut self, statement: &str) -> Result<String> {
-        let mut name = match self.advance() {
-            Some(Token::Word(word)) => word.value.to_lowercase(),
-            found => {
-                return Err(Error::Input(format!(
-                    "{statement}: expected a model's name, found {}",
-                    shown(found)
-                )));
-            }
-        };
+        let mut name = self.name_part(statement)?;
         if name == super::references::MODEL_SCHEMA && self.peek() == Some(&Token::Period) {
             self.advance();
-            return self.name(statement);
+            name = self.name_part(statement)?;
         }
         name.retain(|c| c != '"');
         Ok(name)
+    }
+
+    fn name_part(&mut self, statement: &str) -> Result<String> {
+        match self.advance() {
+            Some(Token::Word(word)) => Ok(word.value.to_lowercase()),
+            found => Err(Error::Input(format!(
+                "{statement}: expected a model's name, found {}",
+                shown(found)
+            ))),
+        }
     }
 
     /// `(name = value, …)`
@@ -203,6 +205,14 @@ mod tests {
                 format!("create model {name} options (type = 'kmeans', k = 2) as select 1");
             assert!(parse::parse(&create).is_err(), "{name}");
         }
+    }
+
+    #[test]
+    fn the_schema_of_models_is_written_once() {
+        let dropped = |name: &str| parse::parse(&format!("drop model {name}"));
+        assert!(dropped("ml.mood").is_ok());
+        let message = dropped("ml.ml.mood").unwrap_err().to_string();
+        assert_eq!(message, "DROP MODEL: expected the end, found '.'");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use datafusion::{
 
 use super::{
     access_ddl::{self, AccessChange},
-    cancel, expanded,
+    cancel, depth, expanded,
     explain::ExplainChange,
     model_ddl,
     settings::{self, Setting},
@@ -23,7 +23,7 @@ use super::{
         number_parameters, quote_current_user, render, rewrite_versions, take_partitioned_by,
         tokenize,
     },
-    words::Words,
+    words::{Words, shown},
 };
 use crate::{
     error::{Error, Result},
@@ -106,6 +106,7 @@ pub(crate) fn parse(text: &str) -> Result<Statement> {
 /// Parses exactly one statement, whose names without a schema are those of temporary tables, and else of `schema`.
 pub(crate) fn parse_in(text: &str, schema: &str, temporary: &[String]) -> Result<Statement> {
     let mut tokens = tokenize(text)?;
+    depth::check(&tokens)?;
     number_parameters(&mut tokens)?;
     quote_current_user(&mut tokens);
     rewrite_versions(&mut tokens)?;
@@ -142,11 +143,14 @@ fn describe_history(tokens: &[Token], schema: &str) -> Result<Option<Statement>>
     let name = words.table(statement, schema)?;
     let limit = if words.take(&["limit"]) {
         match words.advance() {
-            Some(Token::Number(digits, _)) => digits.parse().ok(),
-            _ => {
-                return Err(Error::Input(
-                    "DESCRIBE HISTORY: expected a number after LIMIT".into(),
-                ));
+            Some(Token::Number(digits, _)) if digits.parse::<usize>().is_ok() => {
+                digits.parse().ok()
+            }
+            found => {
+                return Err(Error::Input(format!(
+                    "{statement}: expected a whole number after LIMIT, found {}",
+                    shown(found)
+                )));
             }
         }
     } else {
@@ -326,13 +330,13 @@ fn create_table(
         )));
     }
     refuse_options(&create)?;
-    let schema = if create.temporary {
-        TEMPORARY_SCHEMA
+    let name = if create.temporary {
+        temporary_name(&create.name)?
     } else {
-        schema
+        table_name(&create.name, schema)?
     };
     Ok(CreateTable {
-        name: table_name(&create.name, schema)?,
+        name,
         replace: create.or_replace,
         if_not_exists: create.if_not_exists,
         partition_by,
@@ -340,6 +344,18 @@ fn create_table(
         constraints: create.constraints,
         query: create.query,
     })
+}
+
+/// The name of a temporary table, which is in no schema of the lake.
+fn temporary_name(name: &ObjectName) -> Result<TableName> {
+    let written = table_name(name, TEMPORARY_SCHEMA)?;
+    if written.schema == TEMPORARY_SCHEMA {
+        return Ok(written);
+    }
+    Err(Error::Input(format!(
+        "CREATE TEMPORARY TABLE {written}: a temporary table is in no schema of the lake; leave '{schema}.' or TEMPORARY out",
+        schema = written.schema
+    )))
 }
 
 /// Refuses whatever CREATE TABLE may say that would be passed over.
@@ -419,6 +435,45 @@ mod tests {
         };
         assert_eq!(create.partition_by, ["b"]);
         assert_eq!(create.columns.len(), 2);
+    }
+
+    #[test]
+    fn the_limit_of_a_history_is_a_whole_number() {
+        let limit = |text: &str| match parse(&format!("describe history silver.t {text}")) {
+            Ok(Statement::DescribeHistory { limit, .. }) => Ok(limit),
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => Err(error.to_string()),
+        };
+        assert_eq!(limit(""), Ok(None));
+        assert_eq!(limit("limit 3"), Ok(Some(3)));
+        for wrong in ["1.5", "99999999999999999999999"] {
+            assert_eq!(
+                limit(&format!("limit {wrong}")),
+                Err(format!(
+                    "DESCRIBE HISTORY: expected a whole number after LIMIT, found '{wrong}'"
+                ))
+            );
+        }
+    }
+
+    #[test]
+    fn a_temporary_table_is_in_no_schema_of_the_lake() {
+        for text in [
+            "create temporary table gold.t (a int)",
+            "create temporary table silver.t as select 1 as a",
+        ] {
+            let message = parse(text).unwrap_err().to_string();
+            assert!(message.contains("in no schema of the lake"), "{message}");
+        }
+        for text in [
+            "create temporary table t (a int)",
+            "create temp table temporary.t (a int)",
+        ] {
+            let Ok(Statement::CreateTable(create)) = parse(text) else {
+                panic!("{text}")
+            };
+            assert_eq!(create.name.to_string(), "temporary.t");
+        }
     }
 
     #[test]

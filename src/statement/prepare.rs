@@ -40,7 +40,6 @@ impl Engine {
                 is_query: planned.is_query,
             });
         };
-        self.check_models(&tree)?;
         let scope = self.scope().await?;
         let plan = plan_without_values(&scope, &tree, count).await?;
         let parameters = parameters_of(&scope, &tree, plan.as_ref(), count)?;

@@ -1,9 +1,10 @@
-//! What a statement's caller must have been given for what it writes. What it reads is checked where it is read, by the
-//! catalogue.
+//! What a statement's caller must have been given for what it writes. What it reads is checked where it is read: tables by
+//! the catalogue, models by the functions that use them.
 
-use datafusion::sql::{parser::Statement as DfStatement, sqlparser::ast};
+use arrow::datatypes::Schema;
+use datafusion::sql::sqlparser::ast;
 
-use super::{IngestMode, Planned, Statement, batch_plan, references::MODEL_SCHEMA};
+use super::{IngestMode, Planned, batch_plan, references::MODEL_SCHEMA};
 use crate::{
     access::{Privilege, Restriction, Rights, grant_rows},
     engine::Engine,
@@ -65,29 +66,15 @@ impl Engine {
         self.rights()?.require(privilege, &name)
     }
 
-    /// Refuses a query that uses a model of which the caller may not know. Tables are checked where they are read.
-    pub(super) fn check_models(&self, query: &DfStatement) -> Result<()> {
-        let rights = self.rights()?;
-        if rights.caller().is_admin() {
-            return Ok(());
-        }
-        let statement = Statement::Query(Box::new(query.clone()));
-        let models = self.references(&statement)?.reads.into_iter();
-        models
-            .filter(|name| name.schema == MODEL_SCHEMA)
-            .try_for_each(|name| rights.require(Privilege::Select, &name))
-    }
-
     /// Refuses the history of a table that the caller does not see all of: it tells of every row's commit.
-    pub(super) fn check_history(&self, target: &Target) -> Result<()> {
+    pub(super) fn check_history(&self, name: &TableName, columns: &Schema) -> Result<()> {
         let rights = self.rights()?;
-        rights.require(Privilege::Select, &target.name)?;
-        if rights.restriction(&target.name, &target.schema(), false)? == Restriction::default() {
+        rights.require(Privilege::Select, name)?;
+        if rights.restriction(name, columns, false)? == Restriction::default() {
             return Ok(());
         }
         rights.require_admin(&format!(
-            "the history of {}, which {} sees in part only,",
-            target.name,
+            "the history of {name}, which {} sees in part only,",
             rights.caller().user
         ))
     }

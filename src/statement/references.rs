@@ -87,7 +87,7 @@ pub(super) fn of_statement(statement: &Statement, schema: &str) -> Result<Refere
         } => References {
             writes: Some(name.clone()),
             creates_if_missing: *if_not_exists,
-            reads: reads(definition, DEFAULT_SCHEMA)?,
+            reads: reads(definition, schema)?,
             query: None,
         },
         Statement::CreateModel(create) => References {

@@ -168,7 +168,6 @@ impl Engine {
         let (plan, schema) = if let Some(query) = query {
             let query = Box::new(ast::Statement::Query(query.clone()));
             let query = DfStatement::Statement(query);
-            self.check_models(&query)?;
             let plan = scope.state.statement_to_plan(query).await?;
             let schema = nullable(plan.schema().as_arrow());
             (plan, schema)
@@ -191,7 +190,6 @@ impl Engine {
     /// INSERT into a temporary table; nothing else changes one.
     async fn change_temporary(&self, name: &TableName, df: DfStatement) -> Result<u64> {
         let old = self.temporary_table(name)?;
-        self.check_models(&df)?;
         let scope = self.scope().await?;
         let LogicalPlan::Dml(dml) = scope.state.statement_to_plan(df).await? else {
             return Err(Error::Internal(

@@ -195,7 +195,8 @@ fn is_alias(token: &Token) -> bool {
 /// A name's part as the lake writes it: in lower case unless quoted.
 pub(super) fn part(token: &Token) -> String {
     match token {
-        Token::Word(word) if word.quote_style.is_some() => word.value.clone(),
+        // Tokens are as they were written, where a quote in quotes is two.
+        Token::Word(word) if word.quote_style.is_some() => word.value.replace("\"\"", "\""),
         other => other.to_string().to_lowercase(),
     }
 }

@@ -1,6 +1,7 @@
 """Writes the first inputs of a fuzz target: `seeds.py sql|flight FOLDER`."""
 
 import hashlib
+import itertools
 import pathlib
 import re
 import sys
@@ -20,9 +21,34 @@ def statements():
         yield from path.read_text().split(";\n")
 
 
+def deep():
+    """Statements that are put around themselves, as deep as is allowed and deeper."""
+    shapes = [
+        ("create table gold.x (a ", "Nullable(", "int", ")", ")"),
+        ("select cast(1 as ", "struct<a int, b ", "int", ">", ")"),
+        ("select 1::int", "", "", "[]", ""),
+        ("select * from t match_recognize (pattern (", "(", "a", ")", ") define a as true)"),
+        ("select * from t match_recognize (pattern (", "", "a", "{1,2}", ") define a as true)"),
+        ("select * from a", "", "", " unpivot(x for y in (z))", ""),
+        ("from a", "", "", " |> where true", ""),
+        ("from a", "", "", " union all from a", ""),
+        ("select 1", "", "", " is distinct from 1", ""),
+        ("select 1", "", "", " in (1)", ""),
+        ("select 'a'", "", "", " similar to 'a'", ""),
+        ("select a", "", "", "[1].b", ""),
+        ("select ", "interval ", "'1 day'", "", ""),
+        ("drop model ml", "", "", ".ml", ""),
+        ("", "explain format 'tree' ", "select 1", "", ""),
+        ("create model m options (a = ", "[", "1", "]", ") as select 1"),
+    ]
+    for before, opening, inner, closing, after in shapes:
+        for depth in (20, 99, 140):
+            yield before + opening * depth + inner + closing * depth + after
+
+
 def inputs(target):
     """Each seed as the target reads it."""
-    for statement in statements():
+    for statement in itertools.chain(statements(), deep()):
         text = statement.encode()
         if 0 < len(text) <= LONGEST:
             if target == "sql":

@@ -172,6 +172,31 @@ async fn each_option_that_is_refused_is_told() {
 }
 
 #[tokio::test]
+async fn a_view_means_the_same_in_every_session() {
+    let running = start().await;
+    let mut flight = running.flight.clone();
+    for sql in [
+        "create table silver.t as select 1 as n",
+        "create table gold.t as select 2 as n",
+        "use silver",
+        "create view v as select t.n as m, t.* from t where n in (select n from T other)",
+        "create view w as with q as (select n from v) select q.n from q cross join gold.t",
+    ] {
+        update(&mut flight, sql).await;
+    }
+    let twice = "create view x as with t as (select * from t) select * from t";
+    let message = refused(&mut flight, twice).await;
+    assert!(message.contains("write 'silver.' before"), "{message}");
+    for schema in ["silver", "gold"] {
+        update(&mut flight, &format!("use {schema}")).await;
+        for view in ["silver.v", "silver.w"] {
+            let sql = format!("select n from {view}");
+            assert_eq!(number(&mut flight, &sql).await, 1, "{sql} in {schema}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn statements_set_what_options_set_and_nothing_else() {
     let running = start().await;
     let mut flight = running.flight.clone();

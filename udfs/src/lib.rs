@@ -35,7 +35,7 @@ use datafusion::{
     sql::sqlparser::ast,
 };
 
-pub use models::{KMeans, Logistic, Model, ModelKind, ModelSource};
+pub use models::{KMeans, Logistic, Model, ModelCheck, ModelKind, ModelSource};
 pub use relation::{Parameter, RelationFunctions, RelationSignature, relation_input};
 
 /// Adds every function of this crate to a session.

@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    fmt,
     sync::{Arc, PoisonError, RwLock},
 };
 
@@ -146,9 +147,21 @@ fn matrix_problem(row_name: &str, rows: &[Vec<f64>], n_features: usize) -> Optio
 }
 
 /// Where the functions find models: a thread-safe map from name and version to model.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct ModelSource {
-    entries: RwLock<HashMap<String, Versions>>,
+    entries: Arc<RwLock<HashMap<String, Versions>>>,
+    check: Option<ModelCheck>,
+}
+
+/// Refuses the name of a model, without its version.
+pub type ModelCheck = Box<dyn Fn(&str) -> Result<()> + Send + Sync>;
+
+impl fmt::Debug for ModelSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ModelSource")
+            .field("entries", &self.entries)
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -162,6 +175,15 @@ impl ModelSource {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same models, but a name is looked up only if `check` has nothing against it.
+    #[must_use]
+    pub fn checked(&self, check: ModelCheck) -> Self {
+        Self {
+            entries: Arc::clone(&self.entries),
+            check: Some(check),
+        }
     }
 
     /// Adds a model and makes it the current version of its name; earlier versions stay available by number.
@@ -186,7 +208,7 @@ impl ModelSource {
     /// The model called `name`, which may end in a version: `mood` or `mood@7`.
     ///
     /// # Errors
-    /// When there is no such model or version; the message says how to make one.
+    /// When there is no such model or version; the message says how to make one. Those of the check, if there is one.
     pub fn get(&self, name: &str) -> Result<Arc<Model>> {
         let (base, version) = match name.split_once('@') {
             None => (name, None),
@@ -197,6 +219,9 @@ impl ModelSource {
                 }
             },
         };
+        if let Some(check) = &self.check {
+            check(base)?;
+        }
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
         let Some(versions) = entries.get(base) else {
             return plan_err!(
