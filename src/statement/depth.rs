@@ -18,7 +18,7 @@ const MOST_WORDS: u64 = 200;
 const MOST_OPEN: u64 = 100;
 /// What the stacks of the threads that parse and plan have room for, several times over.
 const MOST_LINKS: u64 = 10_000;
-const MOST_QUERIES: u64 = 1000;
+const MOST_QUERIES: u64 = 500;
 
 /// The longest chains of a statement.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
