@@ -1,8 +1,11 @@
 //! Limits: what exceeds one is refused with its name, its value and its flag, and harms nobody else.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, NullArray, RecordBatch};
 use arrow_flight::{CancelStatus, error::FlightError};
 use futures::{TryStreamExt, future::join_all};
 use moodlake::limits::Limits;
@@ -180,6 +183,76 @@ async fn statements_wait_for_each_other_and_the_queue_is_bounded() {
     drop(endless);
     idle(&running).await;
     assert_eq!(number(&mut flight.clone(), "select 1").await, 1);
+}
+
+#[tokio::test]
+async fn time_in_the_queue_is_not_time_of_the_statement() {
+    let (_running, flight) = within(Limits {
+        running: 1,
+        running_per_user: 1,
+        statement_time: Duration::from_millis(700),
+        ..Limits::default()
+    })
+    .await;
+    let mut infos = Vec::new();
+    for sql in [ENDLESS, ENDLESS, "select 1"] {
+        let info = flight.clone().execute(sql.into(), None).await;
+        infos.push(info.unwrap());
+    }
+    let fetched = infos.iter().map(|info| {
+        let mut flight = flight.clone();
+        async move {
+            let rows = flight.do_get(ticket(info)).await?;
+            rows.try_collect::<Vec<_>>().await
+        }
+    });
+    let fetched = join_all(fetched).await;
+    for late in &fetched[..2] {
+        let late = late.as_ref().unwrap_err().to_string();
+        assert!(late.contains("--statement-timeout"), "{late}");
+    }
+    assert!(fetched[2].is_ok(), "{:?}", fetched[2]);
+}
+
+#[tokio::test]
+async fn values_that_are_bound_are_bounded() {
+    let (_running, mut flight) = within(Limits::default()).await;
+    let nulls = |rows| {
+        let nulls: ArrayRef = Arc::new(NullArray::new(rows));
+        RecordBatch::try_from_iter([("a", nulls)]).unwrap()
+    };
+    let query = "select ? is null as a";
+    let mut statement = flight.prepare(query.into(), None).await.unwrap();
+    statement.set_parameters(nulls(20_000_000)).unwrap();
+    let error = statement.execute().await.unwrap_err().to_string();
+    assert!(
+        error.contains("20000000 values") && error.contains("bulk ingest"),
+        "{error}"
+    );
+    update(&mut flight, "create table gold.bound (a bigint)").await;
+    let insert = "insert into gold.bound values (?)";
+    let mut statement = flight.prepare(insert.into(), None).await.unwrap();
+    statement.set_parameters(nulls(20_000_000)).unwrap();
+    let error = statement.execute_update().await.unwrap_err().to_string();
+    assert!(error.contains("20000000 values"), "{error}");
+    statement.set_parameters(nulls(1000)).unwrap();
+    assert_eq!(statement.execute_update().await.unwrap(), 1000);
+}
+
+#[tokio::test]
+async fn a_request_is_no_larger_than_a_statement_may_be() {
+    let (_running, mut flight) = within(Limits::default()).await;
+    let long = |bytes: usize| {
+        let sql = format!("select '{}'", "x".repeat(bytes));
+        let mut flight = flight.clone();
+        async move { refusal(&mut flight, &sql).await }
+    };
+    for bytes in [4 << 20, 5 << 20, 100 << 20] {
+        let status = long(bytes).await;
+        let words = ["more than the 4 MiB", "--max-statement-size"];
+        assert_refused(&status, Code::ResourceExhausted, &words);
+    }
+    assert_eq!(number(&mut flight, "select 1").await, 1);
 }
 
 #[tokio::test]

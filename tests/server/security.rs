@@ -370,8 +370,8 @@ async fn many_connections_of_one_user_log_in_at_once() {
 async fn wrong_passwords_cost_time_and_do_not_lock_anybody_out() {
     let server = guarded().await;
     let mut client = server.client().await;
-    for _ in 0..6 {
-        let header = basic("ann", "wrong");
+    for wrong in 0..6 {
+        let header = basic("ann", &format!("wrong {wrong}"));
         let code = send(&mut client, &Call::ListActions, Some(&header), &[]).await;
         assert_eq!(code, Err(Code::Unauthenticated));
     }
@@ -380,6 +380,72 @@ async fn wrong_passwords_cost_time_and_do_not_lock_anybody_out() {
     let code = send(&mut client, &Call::ListActions, Some(&header), &[]).await;
     assert_eq!(code, Ok(()));
     assert!(started.elapsed() >= Duration::from_millis(500));
+}
+
+#[tokio::test]
+async fn whoever_repeats_a_wrong_password_keeps_nobody_with_the_right_one_waiting() {
+    let server = guarded().await;
+    let header = basic("ann", "wrong");
+    let mut clients = Vec::new();
+    for _ in 0..12 {
+        clients.push(server.client().await);
+    }
+    let attempts = clients.iter_mut().map(async |client| {
+        for _ in 0..20 {
+            let code = send(client, &Call::ListActions, Some(&header), &[]).await;
+            assert_eq!(code, Err(Code::Unauthenticated));
+        }
+    });
+    let started = std::time::Instant::now();
+    futures::future::join_all(attempts).await;
+    server.token("ann").await;
+    assert!(started.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test]
+async fn a_request_is_refused_by_its_headers_and_its_message_is_bounded() {
+    let server = guarded().await;
+    let mut client = server.client().await;
+    let good = format!("Bearer {}", server.token("ann").await);
+    let large = bytes::Bytes::from(vec![b'x'; 5 << 20]);
+    for call in [
+        Call::Info(large.clone()),
+        Call::Get(large.clone()),
+        Call::Act("CreatePreparedStatement", large),
+    ] {
+        let code = send(&mut client, &call, None, &[]).await;
+        assert_eq!(code, Err(Code::Unauthenticated));
+        let code = send(&mut client, &call, Some(&good), &[]).await;
+        assert_eq!(code, Err(Code::ResourceExhausted));
+    }
+    let handshake = HandshakeRequest {
+        protocol_version: 0,
+        payload: vec![b'x'; 100 << 10].into(),
+    };
+    let refused = client.handshake(stream::iter([handshake])).await;
+    assert_eq!(refused.unwrap_err().code(), Code::Unauthenticated);
+}
+
+#[tokio::test]
+async fn refused_calls_do_not_fill_the_audit() {
+    let server = guarded().await;
+    server.make_audit_tables().await;
+    let mut client = server.client().await;
+    for number in 0..60 {
+        let bearer = format!("Bearer {number}");
+        for header in [None, Some(bearer.as_str())] {
+            let code = send(&mut client, &Call::ListActions, header, &[]).await;
+            assert_eq!(code, Err(Code::Unauthenticated));
+        }
+    }
+    let mut root = server.log_in("root").await;
+    let refused = "select error from system.audit where outcome = 'failed' order by event_at";
+    let refused = strings(&query(&mut root, refused).await, 0);
+    assert_eq!(refused.len(), 20, "{refused:?}");
+    let counted = refused
+        .iter()
+        .filter(|error| error.contains("moodlake_logins_failed_total"));
+    assert_eq!(counted.count(), 1);
 }
 
 #[tokio::test]
