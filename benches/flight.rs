@@ -1,5 +1,6 @@
 //! Flight SQL on the loopback interface: small statements of 1, 8 and 64 clients, small ones beside a heavy one, five
-//! million rows out and in. What streams is held against a bare arrow-flight server that sends the same batches.
+//! million rows out and in. What streams is held against a bare arrow-flight server that sends the same batches from
+//! memory: rows of a temporary table, which are in memory too, and rows of a Delta table, whose Parquet is read besides.
 //!
 //!     cargo bench --bench flight
 #![expect(
@@ -16,7 +17,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use arrow::array::RecordBatch;
+use arrow::array::{Array, RecordBatch};
 use datafusion::{common::runtime::JoinSet, physical_plan::memory::MemoryStream};
 use futures::TryStreamExt;
 use moodlake::{client::Client, engine::IngestMode};
@@ -69,8 +70,11 @@ async fn measure() -> Result<()> {
          from generate_series(1, {ROWS}) as s (value)"
     );
     client.execute(&table).await?;
-    let (schema, batches) = client.query("select * from gold.fetched").await?;
-    let megabytes = size(&batches);
+    client
+        .execute("create temporary table held as select * from gold.fetched")
+        .await?;
+    let (schema, batches) = client.query("select * from held").await?;
+    let megabytes = size(&batches)?;
     println!(
         "\n{:<44} {:>9} {:>9}",
         format!("{ROWS} rows, {megabytes:.0} MB"),
@@ -84,18 +88,21 @@ async fn measure() -> Result<()> {
         "out: bare arrow-flight",
         megabytes / of_bare
     );
-    let out = best(|| async {
-        let mut rows = client.stream("select * from gold.fetched").await?;
-        while rows.try_next().await?.is_some() {}
-        Ok(())
-    })
-    .await?;
-    println!(
-        "{:<44} {:>9.0} {:>8.0}%",
-        "out: moodlake",
-        megabytes / out,
-        100.0 * of_bare / out
-    );
+    for (table, from) in [("held", "from memory"), ("gold.fetched", "from Parquet")] {
+        let query = format!("select * from {table}");
+        let out = best(|| async {
+            let mut rows = client.stream(&query).await?;
+            while rows.try_next().await?.is_some() {}
+            Ok(())
+        })
+        .await?;
+        println!(
+            "{:<44} {:>9.0} {:>8.0}%",
+            format!("out: moodlake, {from}"),
+            megabytes / out,
+            100.0 * of_bare / out
+        );
+    }
     let taken = best(|| bare::put(&bare, &batches)).await?;
     println!(
         "{:<44} {:>9.0}",
@@ -189,7 +196,12 @@ async fn best<F: Future<Output = Result<()>>>(run: impl Fn() -> F) -> Result<f64
     Ok(fastest)
 }
 
-fn size(batches: &[RecordBatch]) -> f64 {
-    let bytes: usize = batches.iter().map(RecordBatch::get_array_memory_size).sum();
-    bytes as f64 / 1e6
+/// Megabytes of values, however the buffers are shared.
+fn size(batches: &[RecordBatch]) -> Result<f64> {
+    let columns = batches.iter().flat_map(RecordBatch::columns);
+    let mut bytes = 0;
+    for column in columns {
+        bytes += column.to_data().get_slice_memory_size()?;
+    }
+    Ok(bytes as f64 / 1e6)
 }

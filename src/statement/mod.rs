@@ -31,6 +31,7 @@ mod settings;
 mod summary;
 mod temporary;
 mod tokens;
+mod update;
 mod view_names;
 mod words;
 

@@ -23,6 +23,7 @@ use super::{
         number_parameters, quote_current_user, render, rewrite_versions, take_partitioned_by,
         tokenize,
     },
+    update,
     words::{Words, shown},
 };
 use crate::{
@@ -174,7 +175,7 @@ pub(super) fn parse_one(text: &str) -> Result<DfStatement> {
     let mut statements = parser.parse_statements().map_err(syntax_error)?;
     match (statements.pop_front(), statements.len()) {
         (Some(mut statement), 0) => {
-            expand_inputs(&mut statement)?;
+            rewrite(&mut statement)?;
             Ok(statement)
         }
         (None, _) => Err(Error::Input("the statement is empty".into())),
@@ -185,14 +186,16 @@ pub(super) fn parse_one(text: &str) -> Result<DfStatement> {
     }
 }
 
-/// Writes tables' names in the arguments of relation functions out as queries, which planning can look up.
-fn expand_inputs(statement: &mut DfStatement) -> Result<()> {
+/// Writes tables' names in the arguments of relation functions out as queries, which planning can look up, and an UPDATE
+/// as a MERGE.
+fn rewrite(statement: &mut DfStatement) -> Result<()> {
     match statement {
         DfStatement::Statement(statement) => {
             moodlake_udfs::expand_inputs(statement)?;
+            update::rewrite(statement)?;
             expanded::check(statement)
         }
-        DfStatement::Explain(explain) => expand_inputs(&mut explain.statement),
+        DfStatement::Explain(explain) => rewrite(&mut explain.statement),
         _ => Ok(()),
     }
 }
@@ -272,11 +275,6 @@ fn classify(statement: DfStatement, partition_by: Vec<String>, schema: &str) -> 
         | ast::Statement::Explain { .. } => Statement::Query(df(sql)),
         ast::Statement::Insert(_) | ast::Statement::Merge { .. } | ast::Statement::Delete(_) => {
             Statement::Change(df(sql))
-        }
-        ast::Statement::Update(_) => {
-            return Err(Error::Unsupported(
-                "UPDATE is not offered; use MERGE INTO … WHEN MATCHED THEN UPDATE SET, or INSERT OVERWRITE".into(),
-            ));
         }
         ast::Statement::Set(_) => return Err(not_understood("SET")),
         ast::Statement::StartTransaction { .. }

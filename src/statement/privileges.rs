@@ -101,7 +101,7 @@ fn check_new(rights: &Rights, name: &TableName, replaces: bool) -> Result<()> {
     Ok(())
 }
 
-/// What INSERT, DELETE, UPDATE and MERGE take.
+/// What INSERT, DELETE and MERGE take; an UPDATE is a MERGE by now.
 fn privileges(statement: &ast::Statement) -> Vec<Privilege> {
     match statement {
         ast::Statement::Insert(insert) if insert.overwrite => {
@@ -109,7 +109,6 @@ fn privileges(statement: &ast::Statement) -> Vec<Privilege> {
         }
         ast::Statement::Insert(_) => vec![Privilege::Insert],
         ast::Statement::Delete(_) => vec![Privilege::Select, Privilege::Delete],
-        ast::Statement::Update(_) => vec![Privilege::Select, Privilege::Update],
         ast::Statement::Merge(merge) => {
             let clauses = merge.clauses.iter().map(|clause| match clause.action {
                 ast::MergeAction::Insert(_) => Privilege::Insert,

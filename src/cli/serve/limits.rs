@@ -19,10 +19,10 @@ pub(super) struct LimitArguments {
     /// Size of a statement's text [default: 4MiB]
     #[arg(long, value_name = "SIZE", env = "MOODLAKE_MAX_STATEMENT_SIZE")]
     max_statement_size: Option<Bytes>,
-    /// Operators in one expression of a statement [default: 2000]
+    /// Operators in one expression of a statement, at most 10000 [default: 2000]
     #[arg(long, value_name = "NUMBER", env = "MOODLAKE_MAX_OPERATORS")]
     max_operators: Option<u64>,
-    /// Queries and joins in one statement [default: 500]
+    /// Queries and joins in one statement, at most 500 [default: 500]
     #[arg(long, value_name = "NUMBER", env = "MOODLAKE_MAX_QUERIES")]
     max_queries: Option<u64>,
     /// Time that a statement is worked on: planning, running, sending its rows [default: 30m]

@@ -40,8 +40,8 @@ def test_a_wrong_statement_is_a_programming_error(cursor, notes, sql, message):
 @pytest.mark.parametrize(
     ("sql", "parameters"),
     [
-        ("update gold.notes set n = 1", None),
-        ("update gold.notes set n = ?", (1,)),
+        ("update gold.notes set n = 1 returning n", None),
+        ("update gold.notes set n = ? where n in (select 1)", (1,)),
         ("alter table gold.notes add column z bigint", None),
         ("truncate table gold.notes", None),
         ("create index i on gold.notes (n)", None),

@@ -106,6 +106,7 @@ def test_every_way_to_write_counts_its_rows(cursor, notes, query):
         )
         == 2
     )
+    assert changed(f"update {notes} set text = 'low' where n < 6") == 5
     assert changed(f"insert overwrite {notes} values (7, 'seven')") == 1
     assert query(f"select * from {notes}") == [(7, "seven")]
 

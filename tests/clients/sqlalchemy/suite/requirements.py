@@ -99,7 +99,6 @@ HAS_NOT = {
     for feature in features.split()
 }
 
-NO_UPDATE = "there is no UPDATE; ../dialect tests MERGE and INSERT OVERWRITE"
 HAS_NO_TEST = {
     r"test_(insert_from_select_autoinc|no_results_for_non_returning_insert)\b": HAS_NOT[
         "autoincrement_insert"
@@ -117,8 +116,6 @@ HAS_NO_TEST = {
         "index_reflection"
     ],
     r"test_window_range(_numeric)?$": "it takes rows without ORDER BY to come in order",
-    r"test_(multi_update|update|raw_sql|text)_rowcount\d?$|\[\w+-update\]|::test_update$": NO_UPDATE,
-    r"::PercentSchemaNamesTest_": NO_UPDATE,
 }
 
 

@@ -128,6 +128,14 @@ class PreparedStatementTest {
         }
         assertEquals(List.of(List.of(1L, "calm"), Arrays.asList(2L, null)), notes());
         try (PreparedStatement statement =
+                connection.prepareStatement(
+                        "update prepared.notes set note = ? where note_id = ?")) {
+            statement.setString(1, "glad");
+            statement.setLong(2, 2);
+            assertEquals(1, statement.executeUpdate());
+        }
+        assertEquals(List.of(List.of(1L, "calm"), List.of(2L, "glad")), notes());
+        try (PreparedStatement statement =
                 connection.prepareStatement("delete from prepared.notes where note_id >= ?")) {
             statement.setLong(1, 1);
             assertEquals(2, statement.executeUpdate());

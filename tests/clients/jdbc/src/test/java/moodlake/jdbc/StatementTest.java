@@ -131,7 +131,12 @@ class StatementTest {
                         "merge into statements.notes as t using (select 2 as note_id, 'c' as note)"
                             + " as s on t.note_id = s.note_id when matched then update set note ="
                             + " s.note"));
-        assertEquals(List.of(List.of(2L, "c")), notes());
+        assertEquals(
+                1,
+                Lake.update(
+                        connection,
+                        "update statements.notes set note = note || 'd' where note_id = 2"));
+        assertEquals(List.of(List.of(2L, "cd")), notes());
     }
 
     @Test
