@@ -134,7 +134,7 @@ pub async fn serve_with(
         Some(tls) => tls.secure(Server::builder())?,
         None => Server::builder(),
     };
-    server
+    let serving = server
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_max_header_list_size(MAX_HEADER_BYTES)
         .max_concurrent_streams(CALLS_PER_CONNECTION)
@@ -142,7 +142,9 @@ pub async fn serve_with(
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .add_service(health)
         .add_service(flight)
-        .serve_with_incoming_shutdown(incoming, shutdown)
+        .serve_with_incoming_shutdown(incoming, shutdown);
+    // It is large.
+    Box::pin(serving)
         .await
         .map_err(|error| Error::io(address.to_string())(io::Error::other(error)))
 }

@@ -74,7 +74,7 @@ pub(crate) async fn decode(
             )));
         }
         for row in 0..batch.num_rows() {
-            if rows.len() % (VALUES_AT_ONCE / bound).max(1) == 0 {
+            if rows.len().is_multiple_of((VALUES_AT_ONCE / bound).max(1)) {
                 yield_now().await;
             }
             rows.push(values(&batch, row, &memory)?);
