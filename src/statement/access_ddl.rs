@@ -348,11 +348,7 @@ fn known_grantee(access: &Access, to: Option<&str>) -> Result<()> {
 }
 
 /// Refuses a mask of a column that another mask hides from the same people, or may hide from them.
-fn refuse_second_mask(
-    masks: &[Mask],
-    mask: &Mask,
-    is_same: impl Fn(&Mask) -> bool,
-) -> Result<()> {
+fn refuse_second_mask(masks: &[Mask], mask: &Mask, is_same: impl Fn(&Mask) -> bool) -> Result<()> {
     let replaced = masks.iter().position(is_same);
     let others = masks.iter().enumerate();
     let others = others.filter(|(at, _)| Some(*at) != replaced);
