@@ -12,6 +12,7 @@ mod checks;
 mod column_names;
 mod ddl;
 mod depth;
+mod dialect;
 mod expanded;
 mod explain;
 mod folders;

@@ -6,7 +6,7 @@ use datafusion::{
         parser::{DFParserBuilder, ExplainStatement, Statement as DfStatement},
         sqlparser::{
             ast::{self, ObjectName, ObjectType, helpers::stmt_create_table::CreateTableBuilder},
-            dialect::GenericDialect,
+            parser::ParserError,
             tokenizer::Token,
         },
     },
@@ -14,7 +14,9 @@ use datafusion::{
 
 use super::{
     access_ddl::{self, AccessChange},
-    cancel, depth, expanded,
+    cancel, depth,
+    dialect::Bounded,
+    expanded,
     explain::ExplainChange,
     model_ddl,
     settings::{self, Setting},
@@ -170,7 +172,7 @@ pub(crate) fn parse_view(text: &str) -> Result<DfStatement> {
 }
 
 pub(super) fn parse_one(text: &str) -> Result<DfStatement> {
-    let dialect = GenericDialect {};
+    let dialect = Bounded::new(text);
     let mut parser = DFParserBuilder::new(text).with_dialect(&dialect).build()?;
     let mut statements = parser.parse_statements().map_err(syntax_error)?;
     match (statements.pop_front(), statements.len()) {
@@ -202,6 +204,15 @@ fn rewrite(statement: &mut DfStatement) -> Result<()> {
 
 fn syntax_error(error: DataFusionError) -> Error {
     match error.find_root() {
+        DataFusionError::SQL(parser_error, _)
+            if matches!(**parser_error, ParserError::RecursionLimitExceeded) =>
+        {
+            Error::Input(
+                "SQL: the statement nests too deep, or has a mistake behind many things in each other: write it in \
+                 steps, and look at its brackets"
+                    .into(),
+            )
+        }
         DataFusionError::SQL(parser_error, _) => {
             let text = parser_error.to_string();
             Error::Input(format!(

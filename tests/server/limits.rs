@@ -447,6 +447,7 @@ async fn harms_nobody(flight: &mut Flight, sql: &str) {
 }
 
 /// Links of each of these are put around those before, or into them.
+#[expect(clippy::too_many_lines, reason = "a list")]
 fn endless(links: usize) -> Vec<String> {
     let nested = |open: &str, inner: &str, close: &str| {
         format!("{}{inner}{}", open.repeat(links), close.repeat(links))
