@@ -217,6 +217,8 @@ fn primitives<T: ArrowPrimitiveType>(
 pub struct RemoteClient {
     flight: FlightSqlServiceClient<Channel>,
     url: String,
+    /// What to look after when the connection breaks.
+    doubt: &'static str,
 }
 
 impl RemoteClient {
@@ -234,15 +236,16 @@ impl RemoteClient {
         })?;
         let mut flight =
             FlightServiceClient::new(channel).max_decoding_message_size(wire::MAX_MESSAGE_BYTES);
-        let token = login.token(&mut flight).await?;
-        let mut flight = FlightSqlServiceClient::new_from_inner(flight);
-        if let Some(token) = token {
-            flight.set_token(token);
-        }
-        Ok(Self {
-            flight,
+        let mut remote = Self {
+            flight: FlightSqlServiceClient::new_from_inner(flight.clone()),
             url: url.to_string(),
-        })
+            doubt: address.doubt(),
+        };
+        let token = login.token(&mut flight).await;
+        if let Some(token) = token.map_err(|error| remote.failure(error))? {
+            remote.flight.set_token(token);
+        }
+        Ok(remote)
     }
 
     /// What went wrong; where the connection itself broke, with whom and why.
@@ -252,9 +255,10 @@ impl RemoteClient {
             FlightError::Tonic(status) if status.source().is_some() => Error::Remote {
                 code: status.code(),
                 message: format!(
-                    "the connection to {} broke: {}; is `moodlake serve` still running there?",
+                    "the connection to {} broke: {}; {}",
                     self.url,
-                    root_cause(status.as_ref())
+                    root_cause(status.as_ref()),
+                    self.doubt
                 ),
             },
             _ => wire::flight_error(error),

@@ -38,12 +38,21 @@ impl Address {
                 .is_ok_and(|address| address.is_loopback())
     }
 
+    /// What to look after when a connection there breaks.
+    pub(super) fn doubt(&self) -> &'static str {
+        if self.is_secure {
+            "is `moodlake serve` still running there?"
+        } else {
+            "is `moodlake serve` still running there, and without TLS? (grpc+tls:// is with it)"
+        }
+    }
+
     /// What to look after when nobody answers there.
     pub(super) fn remedy(&self) -> &'static str {
         if self.is_secure {
             "is `moodlake serve --tls-cert …` running there, and is its certificate known here (--ca FILE)?"
         } else {
-            "is `moodlake serve` running there?"
+            "is `moodlake serve` running there, and without TLS? (grpc+tls:// is with it)"
         }
     }
 }

@@ -25,7 +25,16 @@ pub async fn check_health(url: &str, authority: Option<&[u8]>) -> Result<()> {
     let answer = HealthClient::new(channel)
         .check(HealthCheckRequest::default())
         .await
-        .map_err(|status| unavailable(format!("{url}: {}", status.message())))?;
+        .map_err(|status| {
+            let broke = std::error::Error::source(&status).map(|_| address.doubt());
+            unavailable(match broke {
+                Some(doubt) => format!(
+                    "the connection to {url} broke: {}; {doubt}",
+                    root_cause(&status)
+                ),
+                None => format!("{url}: {}", status.message()),
+            })
+        })?;
     match answer.into_inner().status() {
         ServingStatus::Serving => Ok(()),
         _ => Err(unavailable(format!("{url} is shutting down"))),

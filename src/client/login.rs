@@ -13,7 +13,7 @@ use tonic::{
 use super::Address;
 use crate::{
     error::{Error, Result},
-    server::{tls, wire},
+    server::tls,
 };
 
 /// How to come in at a server. Holds secrets, and so shows nothing of itself.
@@ -60,7 +60,7 @@ impl Login {
     pub(super) async fn token(
         &self,
         flight: &mut FlightServiceClient<Channel>,
-    ) -> Result<Option<String>> {
+    ) -> Result<Option<String>, FlightError> {
         match &self.credentials {
             Credentials::None => Ok(None),
             Credentials::Token(token) => Ok(Some(token.clone())),
@@ -75,21 +75,21 @@ async fn handshake(
     flight: &mut FlightServiceClient<Channel>,
     user: &str,
     password: &str,
-) -> Result<String> {
+) -> Result<String, FlightError> {
+    let internal = |message: &str| FlightError::from_external_error(message.into());
     let basic = BASE64_STANDARD.encode(format!("{user}:{password}"));
     let header = format!("Basic {basic}").parse();
-    let header = header.map_err(|_| Error::Internal("base64 fits into a header".into()))?;
+    let header = header.map_err(|_| internal("base64 fits into a header"))?;
     let mut request = Request::new(stream::iter([HandshakeRequest::default()]));
     request.metadata_mut().insert("authorization", header);
-    let answer = flight.handshake(request).await;
-    let answer = answer.map_err(|status| wire::flight_error(FlightError::from(status)))?;
+    let answer = flight.handshake(request).await?;
     let header = answer.metadata().get("authorization");
     let token = header
         .and_then(|header| header.to_str().ok())
         .and_then(|header| header.strip_prefix("Bearer "));
     token
         .map(ToString::to_string)
-        .ok_or_else(|| Error::Internal("the server let us in without giving a token".into()))
+        .ok_or_else(|| internal("the server let us in without giving a token"))
 }
 
 /// The endpoint with TLS, where the address asks for it.

@@ -153,12 +153,15 @@ async fn a_client_that_knows_the_authority_comes_in_over_tls() {
             "{refused}"
         );
     }
-    let plain = Client::connect(&server.url()).await;
-    let is_refused = match plain {
-        Ok(client) => client.execute("select 1").await.is_err(),
-        Err(_) => true,
+    let plain = match Client::connect(&server.url()).await {
+        Ok(client) => client.execute("select 1").await.map(|_| ()),
+        Err(error) => Err(error),
     };
-    assert!(is_refused, "rows went over a connection without TLS");
+    let plain = plain.expect_err("rows went over a connection without TLS");
+    assert!(plain.to_string().contains("grpc+tls://"), "{plain}");
+    let plain = Client::connect_as(&server.url(), &login(None)).await;
+    let plain = plain.err().expect("a password went over one").to_string();
+    assert!(plain.contains("grpc+tls://"), "{plain}");
 }
 
 #[tokio::test]
