@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::Role;
 use crate::{
@@ -17,6 +18,10 @@ pub struct Access {
     /// The users by name.
     #[serde(default)]
     pub users: BTreeMap<String, User>,
+    /// What the last change of each user's entry is called. No two changes are called alike, so what is bound to an entry
+    /// stays over when the entry becomes again what it was. Entries of before this was kept have none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) changes: BTreeMap<String, String>,
     /// The user who made each schema, and has every privilege in it.
     #[serde(default)]
     pub owners: BTreeMap<String, String>,
@@ -29,6 +34,25 @@ pub struct Access {
     /// Column masks.
     #[serde(default)]
     pub masks: Vec<Mask>,
+}
+
+impl Access {
+    /// The user's entry and what its last change is called.
+    pub(crate) fn entry(&self, user: &str) -> Option<(&User, Option<&str>)> {
+        let change = self.changes.get(user).map(String::as_str);
+        self.users.get(user).map(|entry| (entry, change))
+    }
+
+    /// Names the changes that were made to users since `before`.
+    pub(super) fn name_changes(&mut self, before: &Self) {
+        self.changes.retain(|name, _| self.users.contains_key(name));
+        for (name, user) in &self.users {
+            if before.users.get(name) != Some(user) {
+                let change = Uuid::new_v4().simple().to_string();
+                self.changes.insert(name.clone(), change);
+            }
+        }
+    }
 }
 
 /// A user of this lake.

@@ -75,7 +75,7 @@ impl Rights {
             return self.caller == now.caller;
         }
         let mut names = iter::once(&self.caller.user).chain(&self.caller.proxy);
-        names.all(|name| before.users.get(name) == after.users.get(name))
+        names.all(|name| before.entry(name) == after.entry(name))
             && (self.caller.is_admin() || self.is_within(now))
     }
 

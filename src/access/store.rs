@@ -76,6 +76,7 @@ impl Store {
         let mut access = self.read()?;
         let before = access.clone();
         let changed = change(&mut access)?;
+        access.name_changes(&before);
         if access != before {
             self.write(&access)?;
         }
@@ -181,6 +182,59 @@ mod tests {
         });
         assert!(refused.is_err());
         assert!(one.current().unwrap().users.contains_key("ada"));
+    }
+
+    #[test]
+    fn an_entry_that_is_again_what_it_was_is_another() {
+        let lake = tempfile::tempdir().unwrap();
+        let store = Store::new(lake.path());
+        let put = |name: &str, role| {
+            let user = User {
+                role,
+                password: None,
+            };
+            let put = store.change(|access| {
+                access.users.insert(name.into(), user);
+                Ok(())
+            });
+            put.unwrap();
+            store.current().unwrap()
+        };
+        let first = put("ada", Role::Analyst);
+        let same = put("ada", Role::Analyst);
+        assert_eq!(same.entry("ada"), first.entry("ada"));
+        assert_eq!(put("bob", Role::Admin).entry("ada"), first.entry("ada"));
+        put("ada", Role::Listener);
+        let again = put("ada", Role::Analyst);
+        assert_eq!(again.users["ada"], first.users["ada"]);
+        assert_ne!(again.entry("ada"), first.entry("ada"));
+        let removed = store.change(|access| Ok(access.users.remove("ada")));
+        assert!(removed.unwrap().is_some());
+        let added = put("ada", Role::Analyst);
+        assert_ne!(added.entry("ada"), again.entry("ada"));
+        assert_ne!(added.entry("ada"), first.entry("ada"));
+    }
+
+    #[test]
+    fn entries_of_before_changes_were_named_are_read() {
+        let lake = tempfile::tempdir().unwrap();
+        let store = Store::new(lake.path());
+        fs::create_dir(lake.path().join(FOLDER)).unwrap();
+        let kept = r#"{"users": {"ada": {"role": "analyst"}, "bob": {"role": "admin"}}}"#;
+        fs::write(lake.path().join(FOLDER).join(FILE), kept).unwrap();
+        let named = |access: &Access, name| access.entry(name).unwrap().1.is_some();
+        let before = store.current().unwrap();
+        assert!(!named(&before, "ada") && !named(&before, "bob"));
+        let changed = store.change(|access| {
+            access
+                .users
+                .entry("ada".into())
+                .and_modify(|user| user.role = Role::Listener);
+            Ok(())
+        });
+        changed.unwrap();
+        let after = store.current().unwrap();
+        assert!(named(&after, "ada") && !named(&after, "bob"));
     }
 
     #[test]

@@ -207,6 +207,30 @@ async fn a_token_ends_with_the_password_the_role_and_the_user() {
     assert_eq!(current_user(&mut flight).await.unwrap(), "root");
 }
 
+#[tokio::test]
+async fn a_token_that_ended_stays_ended() {
+    let server = guarded().await;
+    let mut flight = server.log_in("ann").await;
+    assert_eq!(current_user(&mut flight).await.unwrap(), "ann");
+    // Nobody asks while the role is another.
+    server.set_role("ann", Role::Listener);
+    server.set_role("ann", Role::Analyst);
+    assert_eq!(refusal(&mut flight).await, Code::Unauthenticated);
+    let mut flight = server.log_in("ann").await;
+    assert_eq!(current_user(&mut flight).await.unwrap(), "ann");
+
+    let before = server.entry("ann");
+    server.remove("ann");
+    let removed = current_user(&mut flight).await.unwrap_err();
+    assert_eq!(removed.code(), Code::Unauthenticated);
+    assert!(
+        removed.message().contains("no user of this lake any more"),
+        "{removed}"
+    );
+    server.put("ann", before);
+    assert_eq!(refusal(&mut flight).await, Code::Unauthenticated);
+}
+
 async fn refusal(flight: &mut Flight) -> Code {
     current_user(flight).await.unwrap_err().code()
 }

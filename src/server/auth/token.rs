@@ -1,14 +1,14 @@
 //! The server's own tokens: what a handshake gives, and later requests bring back.
 //!
 //! A token says for whom it is, which session, and until when, signed by the server. It is tied to the user's entry in
-//! the list as it was: another password or role, and it is no token any more.
+//! the list as it was: another password or role, and it is no token any more, whatever the entry becomes later.
 
 use std::time::{Duration, SystemTime};
 
 use uuid::Uuid;
 
 use crate::{
-    access::{Access, User},
+    access::Access,
     error::{Error, Result},
     server::{clock::Clock, secret::Secret},
 };
@@ -57,17 +57,16 @@ impl Tokens {
     /// # Errors
     /// [`Error::Denied`] for a user of another issuer, who has tokens from there.
     pub(super) fn issue(&self, user: &str, access: &Access) -> Result<String> {
-        let Some(entry) = access.users.get(user) else {
+        let Some(fingerprint) = self.fingerprint(user, access) else {
             return Err(Error::Denied(format!(
                 "'{user}' is no user of this lake: use the token of their issuer"
             )));
         };
         let expires = seconds(self.clock.now() + self.lifetime);
         let claims = format!(
-            "{PREFIX}.{}.{}.{expires}.{}",
+            "{PREFIX}.{}.{}.{expires}.{fingerprint}",
             hex(user),
             Uuid::new_v4().simple(),
-            self.fingerprint(user, entry)
         );
         let signature = self.signature(&claims);
         Ok(format!("{claims}.{signature}"))
@@ -100,8 +99,12 @@ impl Tokens {
                 "the token has expired: log in again".into(),
             ));
         }
-        let entry = access.users.get(&user);
-        if entry.is_none_or(|entry| self.fingerprint(&user, entry) != fingerprint) {
+        let Some(now) = self.fingerprint(&user, access) else {
+            return Err(Error::Unauthenticated(format!(
+                "the token is of '{user}', who is no user of this lake any more: log in as another user"
+            )));
+        };
+        if now != fingerprint {
             return Err(Error::Unauthenticated(
                 "the token is of before the user's password or role was changed: log in again"
                     .into(),
@@ -114,11 +117,14 @@ impl Tokens {
         blake3::keyed_hash(&self.signing, claims.as_bytes())
     }
 
-    fn fingerprint(&self, name: &str, user: &User) -> String {
+    /// Of the user's entry in the list, if there is one.
+    fn fingerprint(&self, name: &str, access: &Access) -> Option<String> {
+        let (user, change) = access.entry(name)?;
         let password = user.password.as_deref().unwrap_or_default();
-        let entry = format!("{name}\n{}\n{password}", user.role);
+        let change = change.unwrap_or_default();
+        let entry = format!("{name}\n{}\n{password}\n{change}", user.role);
         let hash = blake3::keyed_hash(&self.binding, entry.as_bytes()).to_hex();
-        hash[..FINGERPRINT_DIGITS].to_string()
+        Some(hash[..FINGERPRINT_DIGITS].to_string())
     }
 }
 
@@ -156,7 +162,7 @@ fn unhex(digits: &str) -> Option<String> {
 mod tests {
     use super::*;
     use crate::{
-        access::Role,
+        access::{Role, User},
         server::clock::test::{Hand, clock},
     };
 
@@ -240,10 +246,11 @@ mod tests {
         for after in [
             access(Role::Admin, "kept"),
             access(Role::Analyst, "another"),
-            Access::default(),
         ] {
             assert!(refusal(&tokens, &token, &after).contains("log in again"));
         }
+        let removed = refusal(&tokens, &token, &Access::default());
+        assert!(removed.contains("'bob'") && removed.contains("no user"));
         assert!(tokens.issue("carol", &before).is_err());
     }
 }

@@ -118,6 +118,15 @@ impl Guarded {
         self.change(|access| access.users.get_mut(name).unwrap().role = role);
     }
 
+    /// The user as they are listed.
+    pub(super) fn entry(&self, name: &str) -> User {
+        self.engine.access().current().unwrap().users[name].clone()
+    }
+
+    pub(super) fn put(&self, name: &str, user: User) {
+        self.change(|access| drop(access.users.insert(name.into(), user)));
+    }
+
     pub(super) fn remove(&self, name: &str) {
         self.change(|access| drop(access.users.remove(name)));
     }
