@@ -57,12 +57,8 @@ pub(super) struct Folder {
 impl Target {
     /// The lake, which has to be there: what is mistyped must not become a second one.
     pub(super) async fn connect_existing(&self) -> Result<Client> {
-        let dir = self.place.folder.path();
-        if self.place.server.is_none() && !is_lake(&dir) {
-            return Err(Error::NotFound(format!(
-                "{}: there is no lake here; `moodlake import` or `moodlake demo` makes one",
-                dir.display()
-            )));
+        if self.place.server.is_none() {
+            self.place.folder.existing()?;
         }
         self.place.connect_as(self.user.as_deref()).await
     }
@@ -139,6 +135,21 @@ impl Folder {
         named
             .filter(|dir| !dir.as_os_str().is_empty())
             .unwrap_or_else(|| PathBuf::from(DEFAULT))
+    }
+
+    /// The folder of a lake that is there, or an empty one.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for any other: what is mistyped must not become a second lake.
+    pub(super) fn existing(&self) -> Result<PathBuf> {
+        let dir = self.path();
+        if is_lake(&dir) {
+            return Ok(dir);
+        }
+        Err(Error::NotFound(format!(
+            "{}: there is no lake here; `moodlake import` or `moodlake demo` makes one, and an empty folder becomes one",
+            dir.display()
+        )))
     }
 }
 

@@ -91,21 +91,21 @@ pub(super) async fn run(arguments: Arguments) -> Result<Verdict> {
             no_password,
             folder,
         } => add(&name, role, no_password, &folder).await?,
-        Action::Passwd { name, folder } => set_password(&name, &store(&folder))?,
-        Action::Role { name, role, folder } => set_role(&name, role, &store(&folder))?,
-        Action::List { folder } => list(&*store(&folder).current()?)?,
-        Action::Remove { name, folder } => remove(&name, &store(&folder))?,
+        Action::Passwd { name, folder } => set_password(&name, &store(&folder)?)?,
+        Action::Role { name, role, folder } => set_role(&name, role, &store(&folder)?)?,
+        Action::List { folder } => list(&*store(&folder)?.current()?)?,
+        Action::Remove { name, folder } => remove(&name, &store(&folder)?)?,
     }
     Ok(Verdict::Succeeded)
 }
 
-fn store(folder: &Folder) -> Store {
-    Store::new(&folder.path())
+fn store(folder: &Folder) -> Result<Store> {
+    Ok(Store::new(&folder.existing()?))
 }
 
-/// Adds a user; the lake is made if it is not there, so that a server can start with users.
+/// Adds a user; an empty folder becomes a lake, so that a server can start with users.
 async fn add(name: &str, role: Role, no_password: bool, folder: &Folder) -> Result<()> {
-    refuse_known(&*store(folder).current()?, name)?;
+    refuse_known(&*store(folder)?.current()?, name)?;
     let password = if no_password {
         None
     } else {
@@ -153,6 +153,8 @@ fn set_password(name: &str, store: &Store) -> Result<()> {
 }
 
 fn set_role(name: &str, role: Role, store: &Store) -> Result<()> {
+    // What refuses leaves nothing in an empty folder.
+    known(&mut Access::clone(&*store.current()?), name)?;
     store.change(|access| {
         known(access, name)?.role = role;
         Ok(())
@@ -162,6 +164,7 @@ fn set_role(name: &str, role: Role, store: &Store) -> Result<()> {
 
 /// What was granted goes with the user, so that nobody inherits it with the name; what restricts them stays.
 fn remove(name: &str, store: &Store) -> Result<()> {
+    known(&mut Access::clone(&*store.current()?), name)?;
     let left = store.change(|access| {
         known(access, name)?;
         access.users.remove(name);

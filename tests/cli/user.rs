@@ -64,7 +64,9 @@ fn told(arguments: &[&str], line: &str) -> Result<Run> {
     })
 }
 
+/// Adds a user to a lake, or to a folder that is made to hold one.
 fn add(dir: &Path, name: &str, role: &str) -> Result<Run> {
+    fs::create_dir_all(dir)?;
     let arguments = ["user", "add", name, "--role", role, "--dir", text(dir)];
     told(&arguments, PASSWORD)?.ok()
 }
@@ -91,6 +93,7 @@ fn current_user(server: &Serving, user: &str, password: &str) -> Result<Run> {
 fn users_are_added_listed_changed_and_removed() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let lake = dir.path().join("lake");
+    fs::create_dir(&lake)?;
     let list = || moodlake(&["user", "list", "--dir", text(&lake)])?.ok();
     assert!(list()?.stdout.contains("no users"));
     let bob = ["user", "add", "bob", "--dir", text(&lake)];
@@ -156,6 +159,48 @@ fn what_cannot_be_is_refused_and_changes_nothing() -> Result<()> {
         fs::read_to_string(lake.join(".access/access.json"))?,
         before
     );
+    Ok(())
+}
+
+#[test]
+fn a_mistyped_folder_becomes_no_lake() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let actions = [
+        &["list"][..],
+        &["add", "zoe"],
+        &["passwd", "zoe"],
+        &["role", "zoe", "admin"],
+        &["remove", "zoe"],
+    ];
+    let run = |action: &[&str], lake: &Path| {
+        told(
+            &[&["user"], action, &["--dir", text(lake)]].concat(),
+            PASSWORD,
+        )
+    };
+    let mistyped = dir.path().join("lkae");
+    for action in actions {
+        let refused = run(action, &mistyped)?;
+        assert!(
+            refused.code == 1 && refused.stderr.contains("there is no lake here"),
+            "{action:?}: {}",
+            refused.stderr
+        );
+        assert!(!mistyped.exists(), "{action:?}");
+    }
+    let other = dir.path().join("other");
+    fs::create_dir(&other)?;
+    fs::write(other.join("letter.txt"), "")?;
+    assert_eq!(run(&["add", "zoe"], &other)?.code, 1);
+    assert_eq!(fs::read_dir(&other)?.count(), 1);
+    // What is refused in an empty folder leaves it one that can become a lake.
+    let empty = dir.path().join("empty");
+    fs::create_dir(&empty)?;
+    for action in &actions[2..] {
+        assert_eq!(run(action, &empty)?.code, 1, "{action:?}");
+    }
+    assert_eq!(fs::read_dir(&empty)?.count(), 0);
+    run(&["add", "zoe"], &empty)?.ok()?;
     Ok(())
 }
 

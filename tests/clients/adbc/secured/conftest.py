@@ -13,6 +13,7 @@ from serving import serving
 def lake(tmp_path_factory):
     """A lake's folder with users."""
     folder = tmp_path_factory.mktemp("secured") / "lake"
+    folder.mkdir()
     for name, (role, password) in USERS.items():
         add_user(folder, name, role, password)
     return folder
