@@ -34,6 +34,9 @@ const HANDSHAKE: &str = "/arrow.flight.protocol.FlightService/Handshake";
 /// The call of bulk loads, whose messages are batches.
 const PUT: &str = "/arrow.flight.protocol.FlightService/DoPut";
 
+/// How tonic tells that a message is larger than its call takes.
+const TOO_LONG: &str = "decoded message length too large";
+
 /// Flight SQL behind a door.
 #[derive(Clone)]
 pub(super) struct Door {
@@ -42,6 +45,7 @@ pub(super) struct Door {
     put: FlightServiceServer<Front>,
     others: FlightServiceServer<Front>,
     request: RequestLimit,
+    message_bytes: u64,
 }
 
 /// The largest message of a call that loads nothing, and the flag that moves it.
@@ -64,6 +68,7 @@ impl Door {
             others: taking(size(request.bytes)),
             entrance,
             request,
+            message_bytes: limits.message_bytes,
         }
     }
 }
@@ -102,6 +107,17 @@ impl RequestLimit {
     }
 }
 
+/// The refusal of a message of a bulk load that is too large, and of nothing else.
+fn batch_in_words(status: &Status, bytes: u64) -> Option<Status> {
+    let is_size = status.code() == Code::OutOfRange && status.message().contains(TOO_LONG);
+    is_size.then(|| {
+        Status::out_of_range(format!(
+            "a message has more than the {} that one may have (--max-message-size); send smaller batches",
+            Bytes(bytes)
+        ))
+    })
+}
+
 /// Zero is no limit.
 fn size(bytes: u64) -> usize {
     match bytes {
@@ -131,7 +147,7 @@ impl Service<http::Request<Body>> for Door {
         }
         let is_put = path == PUT;
         let server = if is_put { &self.put } else { &self.others };
-        let (server, limit) = (server.clone(), self.request);
+        let (server, limit, message_bytes) = (server.clone(), self.request, self.message_bytes);
         let entrance = Arc::clone(&self.entrance);
         async move {
             let request = match admitted(&*entrance, request).await {
@@ -139,8 +155,13 @@ impl Service<http::Request<Body>> for Door {
                 Err(status) => return Ok(status.into_http()),
             };
             let answer = answer(server, request).await?;
-            let refused = Status::from_header_map(answer.headers()).filter(|_| !is_put);
-            let told = refused.and_then(|status| limit.in_words(&status));
+            let told = Status::from_header_map(answer.headers()).and_then(|status| {
+                if is_put {
+                    batch_in_words(&status, message_bytes)
+                } else {
+                    limit.in_words(&status)
+                }
+            });
             Ok(told.map_or(answer, Status::into_http))
         }
         .boxed()

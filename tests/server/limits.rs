@@ -5,10 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use arrow::array::{ArrayRef, NullArray, RecordBatch};
+use arrow::array::{ArrayRef, NullArray, RecordBatch, StringArray};
 use arrow_flight::{CancelStatus, error::FlightError};
-use futures::{TryStreamExt, future::join_all};
-use moodlake::limits::Limits;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use futures::{TryStreamExt, future::join_all, stream};
+use moodlake::{client::Client, limits::Limits, statement::IngestMode};
 use tonic::{Code, Status};
 
 use super::{
@@ -64,6 +65,34 @@ async fn a_statement_that_is_too_long_is_refused_before_it_is_read() {
         "{prepared}"
     );
     assert_eq!(number(&mut flight, "select 1").await, 1);
+}
+
+#[tokio::test]
+async fn a_message_that_is_too_large_is_refused_with_its_flag() {
+    let (running, mut flight) = within(Limits {
+        message_bytes: 64 << 10,
+        ..Limits::default()
+    })
+    .await;
+    let load = async |length: usize| {
+        let text: ArrayRef = Arc::new(StringArray::from_iter_values(["x".repeat(length)]));
+        let batch = RecordBatch::try_from_iter([("text", text)]).unwrap();
+        let rows = RecordBatchStreamAdapter::new(batch.schema(), stream::iter([Ok(batch)]));
+        let client = Client::connect(&running.url).await.unwrap();
+        let table = "gold.loaded".parse().unwrap();
+        client
+            .ingest(&table, IngestMode::Create, Box::pin(rows))
+            .await
+    };
+    let refused = load(1_000_000).await.unwrap_err().to_string();
+    for word in ["64 KiB", "--max-message-size", "smaller batches"] {
+        assert!(refused.contains(word), "{refused}");
+    }
+    assert_eq!(load(1000).await.unwrap(), 1);
+    assert_eq!(
+        number(&mut flight, "select count(*) from gold.loaded").await,
+        1
+    );
 }
 
 #[tokio::test]
