@@ -872,3 +872,116 @@ async fn rules_are_for_tables_of_any_name() {
         Ok("0")
     );
 }
+
+#[tokio::test]
+async fn a_rule_that_fails_on_a_hidden_row_quotes_nothing_of_it() {
+    let lake = Lake::new().await;
+    let policy =
+        "gold.pay: row policy 'p' cannot be evaluated on its rows; an admin has to mend it";
+    let mask = "gold.pay: the mask of column 'day' cannot be evaluated on its rows; an admin has to mend it";
+    for partitions in ["", "partitioned by (day)"] {
+        for sql in [
+            &format!(
+                "create or replace table gold.pay {partitions} as select * from (values \
+                 (1, '2024-03-01'), (2, 'fired 4 March')) as p (id, day)"
+            ),
+            "create or replace row policy p on gold.pay using (cast(day as date) >= date '2024-01-01')",
+            "grant insert, delete on gold.pay to ann",
+        ] {
+            lake.owner(sql).await.unwrap();
+        }
+        for sql in [
+            "select id from gold.pay",
+            "select count(*) from gold.pay",
+            "select id from gold.pay where id = 2",
+            "explain analyze select id from gold.pay",
+            "create temporary table kept as select id from gold.pay",
+            "delete from gold.pay where id = 1",
+            "delete from gold.pay",
+            "insert into gold.pay values (3, 'fired 5 March')",
+        ] {
+            let message = lake.analyst(sql).await.unwrap_err();
+            assert!(
+                message.contains(policy) && !message.contains("fired"),
+                "{sql}: {message}"
+            );
+        }
+        for sql in [
+            "drop row policy p on gold.pay",
+            "create mask m on gold.pay (day) using (cast(cast(day as date) as varchar))",
+        ] {
+            lake.owner(sql).await.unwrap();
+        }
+        for sql in [
+            "select day from gold.pay",
+            "select count(*) from gold.pay where day > 'f'",
+        ] {
+            assert_eq!(lake.analyst(sql).await.unwrap_err(), mask, "{sql}");
+        }
+        assert_eq!(
+            lake.analyst("select id from gold.pay order by id")
+                .await
+                .as_deref(),
+            Ok("1\n2")
+        );
+        lake.owner("drop mask m on gold.pay").await.unwrap();
+    }
+    // A view's own text fails on rows of it that are hidden.
+    for sql in [
+        "create view gold.days as select id, cast(day as date) as on_day from gold.pay",
+        "create row policy p on gold.days using (id = 1 or on_day is null)",
+    ] {
+        lake.owner(sql).await.unwrap();
+    }
+    assert_eq!(
+        lake.analyst("select on_day from gold.days")
+            .await
+            .unwrap_err(),
+        "gold.days: row policy 'p' or the view's own text cannot be evaluated on its rows; an admin has to mend it"
+    );
+}
+
+#[tokio::test]
+async fn a_row_against_a_policy_is_told_by_the_policys_name_only() {
+    let lake = Lake::new().await;
+    for sql in [
+        "create row policy short on silver.plays using (ms_played < 25)",
+        "grant insert on silver.plays to ann",
+    ] {
+        lake.owner(sql).await.unwrap();
+    }
+    assert_eq!(
+        lake.analyst("insert into silver.plays values ('ann', 't1', 30)")
+            .await
+            .unwrap_err(),
+        "silver.plays: row policy 'short' is broken by the row {user_id: ann, track_id: t1, ms_played: 30}; \
+         nothing was written"
+    );
+}
+
+#[tokio::test]
+async fn a_mask_is_of_a_type_that_can_stand_for_its_column() {
+    let lake = Lake::new().await;
+    let create = |column: &str, using: &str| {
+        format!("create or replace mask m on silver.plays ({column}) to ann using ({using})")
+    };
+    for using in ["'x'", "lower('X')", "track_id", "upper(user_id)"] {
+        refused(
+            lake.owner(&create("ms_played", using)).await,
+            "mask m is VARCHAR, ms_played is BIGINT; cast it",
+        );
+    }
+    for (column, using, seen) in [
+        ("ms_played", "null", ""),
+        ("ms_played", "0", "0"),
+        ("ms_played", "'7'", "7"),
+        ("ms_played", "ms_played / 7.0", "4"),
+        ("ms_played", "cast(substr(track_id, 2) as bigint)", "1"),
+        ("track_id", "0", "0"),
+        ("track_id", "current_user()", "ann"),
+    ] {
+        lake.owner(&create(column, using)).await.unwrap();
+        let sql = format!("select {column} from silver.plays where user_id = 'bob'");
+        assert_eq!(lake.analyst(&sql).await.as_deref(), Ok(seen), "{using}");
+    }
+}

@@ -23,6 +23,6 @@ pub use names::{refuse_reserved, user_name};
 pub use restricted::Restriction;
 pub(crate) use restricted::{restricted, unreadable};
 pub use rights::Rights;
-pub(crate) use rule::{evaluable, expression, rule_session};
+pub(crate) use rule::{evaluable, expression, rule_session, unevaluable};
 pub use store::Store;
 pub(crate) use visible::on_visible_rows;

@@ -9,7 +9,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::{
     catalog::{Session, TableProvider},
-    common::{Result, ScalarValue, internal_err, tree_node::TreeNodeRecursion},
+    common::{DataFusionError, Result, ScalarValue, internal_err, tree_node::TreeNodeRecursion},
     datasource::provider_as_source,
     execution::{SendableRecordBatchStream, SessionState, TaskContext},
     logical_expr::{
@@ -22,9 +22,9 @@ use datafusion::{
         execution_plan::reset_plan_states, stream::RecordBatchStreamAdapter,
     },
 };
-use futures::TryStreamExt;
+use futures::StreamExt;
 
-use super::rule::{expression, rule_session};
+use super::rule::{expression, quotes_no_value, rule_session, unevaluable};
 use crate::{error::Error, lake::TableName};
 
 /// What binds a caller at one table, in SQL over its columns.
@@ -53,6 +53,25 @@ impl Restriction {
             .iter()
             .map(|(name, sql)| expression("row policy", name, sql, schema, state));
         Ok(conjunction(planned.collect::<Result<Vec<_>>>()?))
+    }
+
+    /// `row policy 'p' or row policy 'q'`
+    pub(super) fn policies(&self) -> String {
+        let names = self
+            .rows
+            .iter()
+            .map(|(name, _)| format!("row policy '{name}'"));
+        names.collect::<Vec<_>>().join(" or ")
+    }
+
+    /// All that may fail on rows that are read.
+    fn rules(&self, is_view: bool) -> String {
+        let policies = Some(self.policies()).filter(|told| !told.is_empty());
+        let masks = self.masks.iter();
+        let masks = masks.map(|(column, _)| format!("the mask of column '{column}'"));
+        let text = is_view.then(|| "the view's own text".to_string());
+        let rules = policies.into_iter().chain(masks).chain(text);
+        rules.collect::<Vec<_>>().join(" or ")
     }
 }
 
@@ -87,6 +106,7 @@ pub(crate) fn restricted(
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
     Ok(Arc::new(Restricted {
         name: name.to_string(),
+        rules: restriction.rules(table.table_type() == TableType::View),
         table,
         schema,
         condition,
@@ -135,6 +155,8 @@ impl TableProvider for Unreadable {
 #[derive(Debug)]
 struct Restricted {
     name: String,
+    /// The names of what is evaluated below.
+    rules: String,
     table: Arc<dyn TableProvider>,
     schema: SchemaRef,
     condition: Option<Expr>,
@@ -241,20 +263,38 @@ impl TableProvider for Restricted {
         let Some(state) = session.as_any().downcast_ref::<SessionState>() else {
             return internal_err!("{} is read in a session of another kind", self.name);
         };
-        let plan = rule_session(state).create_physical_plan(&plan).await?;
-        Ok(Arc::new(RestrictedScan::new(&self.name, plan, schema)))
+        let plan = rule_session(state).create_physical_plan(&plan).await;
+        let plan = plan.map_err(|error| match error.find_root() {
+            DataFusionError::Plan(_)
+            | DataFusionError::SchemaError(..)
+            | DataFusionError::NotImplemented(_)
+            | DataFusionError::Internal(_) => error,
+            _ => veiled(error, &self.name, &self.rules),
+        })?;
+        let scan = RestrictedScan::new(&self.name, &self.rules, plan, schema);
+        Ok(Arc::new(scan))
+    }
+}
+
+/// An error of evaluating something on rows that may be hidden, without what it says of them.
+fn veiled(error: DataFusionError, table: &str, rules: &str) -> DataFusionError {
+    if quotes_no_value(&error) {
+        error
+    } else {
+        unevaluable(table, rules)
     }
 }
 
 /// A finished plan that shows nothing of itself.
 struct RestrictedScan {
     table: String,
+    rules: String,
     plan: Arc<dyn ExecutionPlan>,
     properties: Arc<PlanProperties>,
 }
 
 impl RestrictedScan {
-    fn new(table: &str, plan: Arc<dyn ExecutionPlan>, schema: SchemaRef) -> Self {
+    fn new(table: &str, rules: &str, plan: Arc<dyn ExecutionPlan>, schema: SchemaRef) -> Self {
         let inner = plan.properties();
         let properties = PlanProperties::new(
             EquivalenceProperties::new(schema),
@@ -264,6 +304,7 @@ impl RestrictedScan {
         );
         Self {
             table: table.to_string(),
+            rules: rules.to_string(),
             properties: Arc::new(properties),
             plan,
         }
@@ -316,6 +357,7 @@ impl ExecutionPlan for RestrictedScan {
     fn reset_state(self: Arc<Self>) -> Result<Arc<dyn ExecutionPlan>> {
         Ok(Arc::new(Self {
             table: self.table.clone(),
+            rules: self.rules.clone(),
             plan: reset_plan_states(Arc::clone(&self.plan))?,
             properties: Arc::clone(&self.properties),
         }))
@@ -327,11 +369,13 @@ impl ExecutionPlan for RestrictedScan {
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         let schema = self.schema();
-        let rows = self.plan.execute(partition, context)?;
+        let (table, rules) = (self.table.clone(), self.rules.clone());
+        let rows = self.plan.execute(partition, context);
+        let rows = rows.map_err(|error| veiled(error, &table, &rules))?;
         let target = Arc::clone(&schema);
-        let rows = rows.and_then(move |batch| {
-            let batch = batch.with_schema(Arc::clone(&target)).map_err(Into::into);
-            futures::future::ready(batch)
+        let rows = rows.map(move |batch| {
+            let batch = batch.map_err(|error| veiled(error, &table, &rules))?;
+            Ok(batch.with_schema(Arc::clone(&target))?)
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
     }

@@ -5,12 +5,15 @@ use std::{borrow::Cow, sync::Arc};
 
 use arrow::datatypes::Schema;
 use datafusion::{
-    common::{DFSchema, Result, plan_err},
+    common::{DFSchema, DataFusionError, Result, plan_err},
     execution::{FunctionRegistry, SessionState},
     logical_expr::{Expr, simplify::SimplifyContext},
     optimizer::simplify_expressions::ExprSimplifier,
+    parquet::errors::ParquetError,
     physical_expr::PhysicalExpr,
 };
+
+use crate::error::Error;
 
 /// The time zone of rules.
 const RULE_ZONE: &str = "UTC";
@@ -58,6 +61,44 @@ pub(crate) fn expression(
     match rule_session(state).create_logical_expr(sql, &columns) {
         Ok(expression) => Ok(expression),
         Err(error) => plan_err!("{kind} '{name}' ({sql}): {}", error.strip_backtrace()),
+    }
+}
+
+/// What is said where evaluating these rules of a table fails: the error itself would quote a hidden value.
+pub(crate) fn unevaluable(table: &str, rules: &str) -> DataFusionError {
+    let message =
+        format!("{table}: {rules} cannot be evaluated on its rows; an admin has to mend it");
+    Error::Denied(message).into()
+}
+
+/// Whether an error met while hidden rows are read is of the machine or of a limit, and so quotes no value.
+pub(super) fn quotes_no_value(error: &DataFusionError) -> bool {
+    match error.find_root() {
+        DataFusionError::ResourcesExhausted(_)
+        | DataFusionError::IoError(_)
+        | DataFusionError::ObjectStore(_) => true,
+        DataFusionError::ParquetError(error) => match error.as_ref() {
+            ParquetError::External(source) => source.is::<object_store::Error>(),
+            ParquetError::ArrowError(_) => false,
+            _ => true,
+        },
+        DataFusionError::External(source) => {
+            source.is::<object_store::Error>()
+                || source.downcast_ref().is_some_and(|error: &Error| {
+                    matches!(
+                        error,
+                        Error::Lake(_)
+                            | Error::Io { .. }
+                            | Error::Conflict(_)
+                            | Error::Denied(_)
+                            | Error::Exhausted(_)
+                            | Error::TimedOut(_)
+                            | Error::Cancelled(_)
+                            | Error::Unavailable(_)
+                    )
+                })
+        }
+        _ => false,
     }
 }
 

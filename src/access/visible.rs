@@ -21,14 +21,16 @@ use datafusion::{
 
 use super::{
     Restriction,
-    rule::{evaluable, rule_session},
+    rule::{evaluable, rule_session, unevaluable},
 };
+use crate::lake::TableName;
 
 /// Where the condition, over a table's columns, holds on a row that the caller sees; all that they see without one.
 ///
 /// # Errors
 /// When a row policy does not fit the columns.
 pub(crate) fn on_visible_rows(
+    table: &TableName,
     restriction: &Restriction,
     columns: &Schema,
     condition: Option<Expr>,
@@ -63,6 +65,8 @@ pub(crate) fn on_visible_rows(
         conditions.push(evaluable(flag(condition), &columns, state)?);
     }
     let function = OnVisibleRows {
+        table: table.to_string(),
+        policies: restriction.policies(),
         conditions,
         signature: Signature::any(fields.len(), volatility),
         fields,
@@ -78,8 +82,10 @@ fn flag(condition: Expr) -> Expr {
 /// A function of the columns that its conditions name.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct OnVisibleRows {
+    table: String,
+    policies: String,
     fields: Fields,
-    /// Each is evaluated where those before it hold.
+    /// Each is evaluated where those before it hold; the first is that of the policies.
     conditions: Vec<Arc<dyn PhysicalExpr>>,
     signature: Signature,
 }
@@ -110,8 +116,12 @@ impl ScalarUDFImpl for OnVisibleRows {
             &RecordBatchOptions::new().with_row_count(Some(rows)),
         )?;
         let mut selected = BooleanArray::from(vec![true; rows]);
-        for condition in &self.conditions {
-            let holds = condition.evaluate_selection(&batch, &selected)?;
+        for (at, condition) in self.conditions.iter().enumerate() {
+            let holds = condition.evaluate_selection(&batch, &selected);
+            let holds = holds.map_err(|error| match at {
+                0 => unevaluable(&self.table, &self.policies),
+                _ => error,
+            })?;
             selected = and(&selected, &true_only(&holds.into_array(rows)?)?)?;
         }
         Ok(ColumnarValue::Array(Arc::new(selected)))

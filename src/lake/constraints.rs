@@ -37,8 +37,18 @@ pub(super) struct Constraints {
 
 struct Check {
     name: String,
-    sql: String,
+    /// Its condition; that of a row policy is not for those whom it binds.
+    sql: Option<String>,
     expression: Arc<dyn PhysicalExpr>,
+}
+
+impl Check {
+    fn told(&self) -> String {
+        match &self.sql {
+            Some(sql) => format!("constraint '{}' ({sql})", self.name),
+            None => format!("row policy '{}'", self.name),
+        }
+    }
 }
 
 impl Constraints {
@@ -68,7 +78,7 @@ impl Constraints {
                 let expression = access::evaluable(expression, &df_schema, state)?;
                 Ok(Check {
                     name: name.to_string(),
-                    sql: sql.clone(),
+                    sql: Some(sql.clone()),
                     expression,
                 })
             })
@@ -94,7 +104,7 @@ impl Constraints {
             let expression = access::expression("row policy", name, sql, schema, state)?;
             self.checks.push(Check {
                 name: name.clone(),
-                sql: sql.clone(),
+                sql: None,
                 expression: access::evaluable(expression, &df_schema, state)?,
             });
         }
@@ -127,15 +137,16 @@ impl Constraints {
             }
         }
         for check in &self.checks {
-            let holds = check
-                .expression
-                .evaluate(batch)?
-                .into_array(batch.num_rows())?;
+            let holds = check.expression.evaluate(batch);
+            let holds = holds.map_err(|error| match check.sql {
+                Some(_) => error,
+                None => access::unevaluable(&self.table.to_string(), &check.told()),
+            })?;
+            let holds = holds.into_array(batch.num_rows())?;
             let holds = as_boolean_array(&holds)?;
             let broken = (0..holds.len()).find(|row| holds.is_null(*row) || !holds.value(*row));
             if let Some(row) = broken {
-                let constraint = format!("constraint '{}' ({})", check.name, check.sql);
-                return Err(self.broken(&constraint, batch, row));
+                return Err(self.broken(&check.told(), batch, row));
             }
         }
         Ok(())

@@ -1,17 +1,27 @@
 //! `GRANT`, `REVOKE`, row policies and masks: read from tokens, kept in the rules of the lake.
 
 use datafusion::{
-    arrow::{compute::can_cast_types, datatypes::DataType},
-    logical_expr::ExprSchemable,
+    arrow::{
+        array::RecordBatch,
+        array::RecordBatchOptions,
+        compute::can_cast_types,
+        datatypes::{DataType, Schema},
+    },
+    common::{DFSchema, Result as DataFusionResult},
+    execution::SessionState,
+    logical_expr::{Expr, ExprSchemable, cast},
     sql::sqlparser::tokenizer::Token,
 };
 
 use super::{Outcome, Statement, parse, words::Words};
 use crate::{
-    access::{Access, Grant, Mask, Policy, Privilege, Rights, Role, Securable, expression},
+    access::{
+        Access, Grant, Mask, Policy, Privilege, Rights, Role, Securable, evaluable, expression,
+    },
     engine::Engine,
     error::{Error, Result},
     lake::{TableName, check_part},
+    server::columns::type_name,
 };
 
 /// A change of who may do what.
@@ -226,10 +236,17 @@ impl Engine {
 
     async fn create_policy(&self, rights: &Rights, policy: &Policy, replace: bool) -> Result<()> {
         require_ownership(rights, &Securable::Table(policy.on.clone()))?;
-        let data_type = self
-            .type_over(&policy.on, "row policy", &policy.name, &policy.using)
-            .await?
-            .1;
+        let scope = self.scope().await?;
+        let (columns, condition) = self
+            .planned_over(
+                &scope.state,
+                &policy.on,
+                "row policy",
+                &policy.name,
+                &policy.using,
+            )
+            .await?;
+        let data_type = condition.get_type(&columns)?;
         if data_type != DataType::Boolean {
             return Err(Error::Input(format!(
                 "CREATE ROW POLICY {}: USING has to be a condition, and ({}) is {data_type}",
@@ -252,22 +269,31 @@ impl Engine {
 
     async fn create_mask(&self, rights: &Rights, mask: &Mask, replace: bool) -> Result<()> {
         require_ownership(rights, &Securable::Table(mask.on.clone()))?;
-        let (columns, data_type) = self
-            .type_over(&mask.on, "mask", &mask.name, &mask.using)
+        let scope = self.scope().await?;
+        let (columns, seen) = self
+            .planned_over(&scope.state, &mask.on, "mask", &mask.name, &mask.using)
             .await?;
-        let Ok(column) = columns.field_with_name(&mask.column) else {
+        let Ok(column) = columns.inner().field_with_name(&mask.column) else {
             return Err(Error::NotFound(format!(
                 "CREATE MASK {}: {} has no column '{}'",
                 mask.name, mask.on, mask.column
             )));
         };
-        if !can_cast_types(&data_type, column.data_type()) {
+        let data_type = seen.get_type(&columns)?;
+        let meant = column.data_type();
+        // A text that is no constant may be anything; a constant tells by itself.
+        let fits = if seen.column_refs().is_empty() && !seen.is_volatile() {
+            is_castable(seen, meant, &scope.state)
+        } else {
+            can_cast_types(&data_type, meant) && (!data_type.is_string() || is_text(meant))
+        };
+        if !fits {
             return Err(Error::Input(format!(
-                "CREATE MASK {}: ({}) is {data_type} and cannot stand for column '{}', which is {}",
+                "CREATE MASK {0}: mask {0} is {1}, {2} is {3}; cast it",
                 mask.name,
-                mask.using,
+                sql_name(&data_type),
                 mask.column,
-                column.data_type()
+                sql_name(meant)
             )));
         }
         self.access().change(|access| {
@@ -288,29 +314,25 @@ impl Engine {
         })
     }
 
-    /// A table's columns, and the type of an expression over them.
-    async fn type_over(
+    /// A table's columns, and an expression over them.
+    async fn planned_over(
         &self,
+        state: &SessionState,
         table: &TableName,
         kind: &str,
         name: &str,
         sql: &str,
-    ) -> Result<(datafusion::arrow::datatypes::SchemaRef, DataType)> {
-        let scope = self.scope().await?;
+    ) -> Result<(DFSchema, Expr)> {
         let quoted = |part: &str| format!("\"{}\"", part.replace('"', "\"\""));
         let query = format!(
             "select * from {}.{}",
             quoted(&table.schema),
             quoted(&table.table)
         );
-        let plan = scope
-            .state
-            .statement_to_plan(parse::parse_one(&query)?)
-            .await?;
-        let columns = plan.schema().inner();
-        let planned = expression(kind, name, sql, columns, &scope.state)?;
-        let data_type = planned.get_type(plan.schema().as_ref())?;
-        Ok((std::sync::Arc::clone(columns), data_type))
+        let plan = state.statement_to_plan(parse::parse_one(&query)?).await?;
+        let columns = plan.schema().as_ref().clone();
+        let planned = expression(kind, name, sql, columns.inner(), state)?;
+        Ok((columns, planned))
     }
 
     fn check_exists(&self, on: &Securable) -> Result<()> {
@@ -325,6 +347,34 @@ impl Engine {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// Whether a constant can stand for a value of the type.
+fn is_castable(constant: Expr, data_type: &DataType, state: &SessionState) -> bool {
+    let value = || -> DataFusionResult<()> {
+        let constant = cast(constant, data_type.clone());
+        let constant = evaluable(constant, &DFSchema::empty(), state)?;
+        let one_row = RecordBatchOptions::new().with_row_count(Some(1));
+        let row = RecordBatch::try_new_with_options(Schema::empty().into(), vec![], &one_row)?;
+        constant.evaluate(&row).map(|_| ())
+    };
+    value().is_ok()
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    data_type.is_string()
+        || matches!(
+            data_type,
+            DataType::Binary | DataType::LargeBinary | DataType::BinaryView
+        )
+}
+
+fn sql_name(data_type: &DataType) -> String {
+    if data_type.is_string() {
+        type_name(&DataType::Utf8)
+    } else {
+        type_name(data_type)
     }
 }
 

@@ -253,6 +253,7 @@ fn theirs(target: &Target, condition: Option<Expr>, state: &SessionState) -> Res
         }
     }
     Ok(on_visible_rows(
+        &target.name,
         restriction,
         &target.schema(),
         condition,
