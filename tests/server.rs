@@ -22,5 +22,6 @@ mod server {
     mod scripts;
     mod security;
     mod sessions;
+    mod shapes;
     mod statements;
 }

@@ -11,10 +11,8 @@ use datafusion::sql::sqlparser::{
     parser::{Parser, ParserError},
 };
 
-/// Expressions begun for each byte of a text; what is right begins about one for each word.
-const EACH_BYTE: usize = 1;
-/// Expressions begun for any text, however short.
-const ANY_TEXT: usize = 10_000;
+/// Expressions that may be begun, besides one for each byte of the text: what is right begins about one for each word.
+const SPARE: usize = 10_000;
 
 /// [`GenericDialect`] for one text.
 #[derive(Debug)]
@@ -28,7 +26,7 @@ impl Bounded {
     pub(super) fn new(text: &str) -> Self {
         Self {
             generic: GenericDialect {},
-            left: Cell::new(ANY_TEXT.saturating_add(text.len().saturating_mul(EACH_BYTE))),
+            left: Cell::new(SPARE.saturating_add(text.len())),
         }
     }
 }
