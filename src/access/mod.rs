@@ -25,4 +25,4 @@ pub(crate) use restricted::{restricted, unreadable};
 pub use rights::Rights;
 pub(crate) use rule::{evaluable, expression, rule_session, unevaluable};
 pub use store::Store;
-pub(crate) use visible::on_visible_rows;
+pub(crate) use visible::{on_visible_rows, policies_refusal};

@@ -23,7 +23,7 @@ use super::{
     Restriction,
     rule::{evaluable, rule_session, unevaluable},
 };
-use crate::lake::TableName;
+use crate::{error::Error, lake::TableName};
 
 /// Where the condition, over a table's columns, holds on a row that the caller sees; all that they see without one.
 ///
@@ -72,6 +72,20 @@ pub(crate) fn on_visible_rows(
         fields,
     };
     Ok(Some(ScalarUDF::from(function).call(given)))
+}
+
+/// What the policies refused, where an error holds it as a part of its text.
+pub(crate) fn policies_refusal(
+    table: &TableName,
+    restriction: &Restriction,
+    error: Error,
+) -> Error {
+    let refusal = Error::from(unevaluable(&table.to_string(), &restriction.policies()));
+    if error.to_string().contains(&refusal.to_string()) {
+        refusal
+    } else {
+        error
+    }
 }
 
 /// The condition as a flag, which a bare NULL is not.

@@ -1,8 +1,6 @@
 //! delta-rs' errors in our words: conflicts apart, so that a statement can be tried again, and what the caller can mend
 //! apart from what went wrong here.
 
-use std::iter;
-
 use deltalake::{DeltaTableError, kernel::transaction::TransactionError};
 
 use super::TableName;
@@ -27,9 +25,6 @@ pub(super) fn conflict(name: &TableName) -> Error {
 }
 
 pub(super) fn lake_error(name: &TableName, error: DeltaTableError) -> Error {
-    if let Some(message) = denial(&error) {
-        return Error::Denied(message.into());
-    }
     match error {
         DeltaTableError::Transaction {
             source:
@@ -41,16 +36,6 @@ pub(super) fn lake_error(name: &TableName, error: DeltaTableError) -> Error {
         DeltaTableError::InvalidData { message } => Error::Constraint(format!("{name}: {message}")),
         other => in_words(name, &other.to_string()),
     }
-}
-
-/// What a row policy said that cannot be evaluated, however many layers passed it on.
-fn denial(error: &DeltaTableError) -> Option<&str> {
-    let error: &(dyn std::error::Error + 'static) = error;
-    let mut causes = iter::successors(Some(error), |error| error.source());
-    causes.find_map(|cause| match cause.downcast_ref::<Error>() {
-        Some(Error::Denied(message)) => Some(message.as_str()),
-        _ => None,
-    })
 }
 
 fn in_words(name: &TableName, message: &str) -> Error {

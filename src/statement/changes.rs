@@ -21,7 +21,7 @@ use super::{
     protected, references,
 };
 use crate::{
-    access::on_visible_rows,
+    access::{on_visible_rows, policies_refusal},
     engine::{Engine, Scope},
     error::{Error, Result},
     lake::{DEFAULT_SCHEMA, Disposition, Target, has_subquery},
@@ -69,7 +69,8 @@ impl Engine {
             WriteOp::Delete => {
                 let condition = delete_condition(&rows)?;
                 let condition = theirs(&target, condition, &state)?;
-                self.lake().delete(&target, condition, state, &note).await
+                let deleted = self.lake().delete(&target, condition, state, &note).await;
+                deleted.map_err(|error| policies_refusal(&target.name, target.restriction(), error))
             }
             other => Err(Error::Unsupported(format!("{other} is not offered"))),
         }
