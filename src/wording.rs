@@ -1,6 +1,8 @@
-//! How figures and faults are put into words, the same way everywhere.
+//! How figures, types and faults are put into words, the same way everywhere.
 
 use std::io;
+
+use arrow::datatypes::DataType;
 
 /// A count with its thousands apart: `12,345`.
 pub(crate) fn grouped(number: u64) -> String {
@@ -19,6 +21,40 @@ pub(crate) fn grouped(number: u64) -> String {
 pub(crate) fn counted(number: u64, what: &str) -> String {
     let ending = if number == 1 { "" } else { "s" };
     format!("{} {what}{ending}", grouped(number))
+}
+
+/// The SQL name of a plain type, as `create table` takes it where it can be written there.
+pub(crate) fn type_name(data_type: &DataType) -> String {
+    let name = match data_type {
+        DataType::Boolean => "BOOLEAN",
+        DataType::Int8 => "TINYINT",
+        DataType::Int16 => "SMALLINT",
+        DataType::Int32 => "INTEGER",
+        DataType::Int64 => "BIGINT",
+        DataType::UInt8 => "TINYINT UNSIGNED",
+        DataType::UInt16 => "SMALLINT UNSIGNED",
+        DataType::UInt32 => "INTEGER UNSIGNED",
+        DataType::UInt64 => "BIGINT UNSIGNED",
+        DataType::Float32 => "REAL",
+        DataType::Float64 => "DOUBLE",
+        DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => {
+            return format!("DECIMAL({precision}, {scale})");
+        }
+        DataType::Utf8 => "VARCHAR",
+        DataType::Binary | DataType::FixedSizeBinary(_) => "BYTEA",
+        DataType::Date32 | DataType::Date64 => "DATE",
+        DataType::Time32(_) | DataType::Time64(_) => "TIME",
+        DataType::Timestamp(_, None) => "TIMESTAMP",
+        DataType::Timestamp(_, Some(_)) => "TIMESTAMP WITH TIME ZONE",
+        DataType::Interval(_) | DataType::Duration(_) => "INTERVAL",
+        DataType::List(item) | DataType::FixedSizeList(item, _) => {
+            return format!("{}[]", type_name(item.data_type()));
+        }
+        DataType::Struct(_) => "STRUCT",
+        DataType::Map(..) => "MAP",
+        other => return other.to_string().to_uppercase(),
+    };
+    name.to_string()
 }
 
 /// What the operating system said, without its number for it.

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use arrow::datatypes::{DataType, Field, Schema};
 
 use super::wire;
-use crate::lake::CATALOG;
+use crate::{lake::CATALOG, wording::type_name};
 
 const PREFIX: &str = "ARROW:FLIGHT:SQL:";
 /// Where Delta tables keep the comment of a column.
@@ -61,40 +61,6 @@ fn column_metadata(
         set("REMARKS", comment);
     }
     metadata
-}
-
-/// The SQL name of a plain type, as `create table` takes it where it can be written there.
-pub(crate) fn type_name(data_type: &DataType) -> String {
-    let name = match data_type {
-        DataType::Boolean => "BOOLEAN",
-        DataType::Int8 => "TINYINT",
-        DataType::Int16 => "SMALLINT",
-        DataType::Int32 => "INTEGER",
-        DataType::Int64 => "BIGINT",
-        DataType::UInt8 => "TINYINT UNSIGNED",
-        DataType::UInt16 => "SMALLINT UNSIGNED",
-        DataType::UInt32 => "INTEGER UNSIGNED",
-        DataType::UInt64 => "BIGINT UNSIGNED",
-        DataType::Float32 => "REAL",
-        DataType::Float64 => "DOUBLE",
-        DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => {
-            return format!("DECIMAL({precision}, {scale})");
-        }
-        DataType::Utf8 => "VARCHAR",
-        DataType::Binary | DataType::FixedSizeBinary(_) => "BYTEA",
-        DataType::Date32 | DataType::Date64 => "DATE",
-        DataType::Time32(_) | DataType::Time64(_) => "TIME",
-        DataType::Timestamp(_, None) => "TIMESTAMP",
-        DataType::Timestamp(_, Some(_)) => "TIMESTAMP WITH TIME ZONE",
-        DataType::Interval(_) | DataType::Duration(_) => "INTERVAL",
-        DataType::List(item) | DataType::FixedSizeList(item, _) => {
-            return format!("{}[]", type_name(item.data_type()));
-        }
-        DataType::Struct(_) => "STRUCT",
-        DataType::Map(..) => "MAP",
-        other => return other.to_string().to_uppercase(),
-    };
-    name.to_string()
 }
 
 /// Decimal digits of a number, and those after the point; for floats, the digits that are exact.

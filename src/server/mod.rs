@@ -7,7 +7,7 @@ mod actions;
 mod auth;
 mod cancel;
 mod clock;
-pub(crate) mod columns;
+mod columns;
 mod command;
 mod connection;
 mod door;

@@ -9,7 +9,7 @@ use arrow_flight::{
     },
 };
 
-use super::columns;
+use crate::wording::type_name;
 
 /// Type, its number, and its size: digits of a number, characters of a date.
 const TYPES: &[(DataType, Code, Option<i32>)] = &[
@@ -38,7 +38,7 @@ const MAX_DECIMAL_DIGITS: i32 = 38;
 pub(crate) fn data() -> Result<XdbcTypeInfoData> {
     let mut builder = XdbcTypeInfoDataBuilder::new();
     for (data_type, code, size) in TYPES {
-        builder.append(info(columns::type_name(data_type), *code, *size));
+        builder.append(info(type_name(data_type), *code, *size));
     }
     builder.append(XdbcTypeInfo {
         create_params: Some(vec!["precision".into(), "scale".into()]),

@@ -2,8 +2,7 @@
 
 use datafusion::{
     arrow::{
-        array::RecordBatch,
-        array::RecordBatchOptions,
+        array::{RecordBatch, RecordBatchOptions},
         compute::can_cast_types,
         datatypes::{DataType, Schema},
     },
@@ -21,7 +20,7 @@ use crate::{
     engine::Engine,
     error::{Error, Result},
     lake::{TableName, check_part},
-    server::columns::type_name,
+    wording::type_name,
 };
 
 /// A change of who may do what.

@@ -10,7 +10,7 @@ use datafusion::common::TableReference;
 use crate::client::{Client, texts};
 use crate::error::{Error, Result};
 use crate::lake::DEFAULT_SCHEMA;
-use crate::server::columns::type_name;
+use crate::wording::type_name;
 
 use super::function_help::{help, summary};
 
