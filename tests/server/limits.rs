@@ -386,7 +386,6 @@ async fn what_cannot_spill_is_refused_with_its_limit_and_others_go_on() {
     let (running, mut flight) = within(Limits {
         memory: 64 << 20,
         statement_memory: 32 << 20,
-        spill: 1 << 20,
         ..Limits::default()
     })
     .await;
@@ -397,6 +396,19 @@ async fn what_cannot_spill_is_refused_with_its_limit_and_others_go_on() {
         Code::ResourceExhausted,
         &["memory: ", "--statement-memory allows 32 MiB"],
     );
+    assert_eq!(number(&mut flight, "select 1").await, 1);
+    gives_back(&running).await;
+}
+
+#[tokio::test]
+async fn what_spills_too_much_is_refused_with_its_limit_and_others_go_on() {
+    let (running, mut flight) = within(Limits {
+        memory: 64 << 20,
+        statement_memory: 32 << 20,
+        spill: 1 << 20,
+        ..Limits::default()
+    })
+    .await;
     let spilling = "select count(*) from (select distinct repeat('x', 60) || value from generate_series(1, 1000000))";
     let status = refusal(&mut flight, spilling).await;
     assert_refused(
