@@ -148,11 +148,12 @@ impl ModelCall {
         match &model.kind {
             ModelKind::KMeans(kmeans) => Ok(Some(kmeans)),
             ModelKind::Untrained => Ok(None),
-            ModelKind::Logistic(_) => {
+            ModelKind::Logistic(_) | ModelKind::Trees(_) => {
                 plan_err!(
-                    "{}: model '{}' is logistic, use ml_predict",
+                    "{}: model '{}' is {}, use ml_predict",
                     self.function,
-                    model.name
+                    model.name,
+                    model.kind.name()
                 )
             }
         }
@@ -168,6 +169,14 @@ impl ModelCall {
                     "{}: model '{}' is k-means, use kmeans_assign",
                     self.function,
                     model.name
+                )
+            }
+            ModelKind::Trees(_) => {
+                plan_err!(
+                    "{}: model '{}' is {}, expected a logistic one",
+                    self.function,
+                    model.name,
+                    model.kind.name()
                 )
             }
         }

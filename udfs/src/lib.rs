@@ -36,6 +36,7 @@ use datafusion::{
 };
 
 pub use models::{KMeans, Logistic, Model, ModelCheck, ModelKind, ModelSource};
+pub use kernels::trees::{Combination, Tree, Trees};
 pub use relation::{Parameter, RelationFunctions, RelationSignature, relation_input};
 
 /// Adds every function of this crate to a session.

@@ -12,6 +12,10 @@ use std::{
 use datafusion::common::{Result, exec_err, plan_err};
 use serde::{Deserialize, Serialize};
 
+use crate::kernels::trees::{Combination, Trees};
+
+mod shape_of_trees;
+
 /// A trained model: enough to predict and to explain, nothing about how it was trained.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
 pub struct Model {
@@ -33,6 +37,8 @@ pub enum ModelKind {
     KMeans(KMeans),
     /// Classes: `ml_predict`, `ml_predict_proba`, `shap_explain`.
     Logistic(Logistic),
+    /// Classes or a number, by a forest or by boosting: the same functions, which take missing values too.
+    Trees(Trees),
     /// Nothing yet, for want of rows to train on: every function answers null.
     Untrained,
 }
@@ -75,6 +81,7 @@ impl Model {
         let problem = match &self.kind {
             ModelKind::KMeans(kmeans) => kmeans.problem(self.features.len()),
             ModelKind::Logistic(logistic) => logistic.problem(self.features.len()),
+            ModelKind::Trees(trees) => shape_of_trees::problem(trees, self.features.len()),
             ModelKind::Untrained => None,
         };
         let no_features = self
@@ -91,6 +98,22 @@ impl Model {
     #[must_use]
     pub fn pinned_name(&self) -> String {
         format!("{}@{}", self.name, self.version)
+    }
+}
+
+impl ModelKind {
+    /// What it is called in a message.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::KMeans(_) => "k-means",
+            Self::Logistic(_) => "logistic",
+            Self::Trees(Trees {
+                combination: Combination::Mean,
+                ..
+            }) => "a random forest",
+            Self::Trees(_) => "boosted trees",
+            Self::Untrained => "not trained yet",
+        }
     }
 }
 
