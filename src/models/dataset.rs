@@ -36,13 +36,13 @@ pub(super) struct Roles<'a> {
 impl<'a> Roles<'a> {
     /// The roles of the columns that a query has for a model with these options.
     pub(super) fn of(options: &'a Options, schema: &Schema) -> Self {
-        let Options::Logistic(options) = options else {
+        let Some(labelled) = options.labelled() else {
             return Self::default();
         };
         let has = |column: &&str| schema.column_with_name(column).is_some();
-        let must_have_group = options.split == SplitKind::Artist;
+        let must_have_group = labelled.split == SplitKind::Artist;
         Self {
-            label: Some(&options.label),
+            label: Some(&labelled.label),
             group: Some(GROUP_COLUMN).filter(|column| must_have_group || has(column)),
             fold: Some(FOLD_COLUMN).filter(has),
         }

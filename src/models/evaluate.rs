@@ -37,7 +37,7 @@ pub(super) fn train(
     let trainer = Trainer {
         name,
         options,
-        groups: Groups::of(&dataset, options.seed),
+        groups: Groups::of(&dataset, options.labelled.seed),
         dataset,
         label,
     };
@@ -46,7 +46,7 @@ pub(super) fn train(
 
 /// Keeps the rows of the classes asked for, in the order asked for.
 fn restrict(mut dataset: Dataset, label: Codes, options: &LogisticOptions) -> (Dataset, Codes) {
-    let Some(classes) = &options.classes else {
+    let Some(classes) = &options.labelled.classes else {
         return (dataset, label);
     };
     let new_code = |code: u32| {
@@ -66,7 +66,7 @@ fn restrict(mut dataset: Dataset, label: Codes, options: &LogisticOptions) -> (D
     let dropped = codes.len() - kept.len();
     if dropped > 0 {
         dataset = dataset.select(&kept);
-        let column = &options.label;
+        let column = &options.labelled.label;
         dataset.warnings.push(format!(
             "dropped {dropped} rows whose {column} is none of the classes asked for"
         ));
@@ -93,7 +93,7 @@ impl Trainer<'_> {
         self.check_classes()?;
         let mut warnings = std::mem::take(&mut self.dataset.warnings);
         warnings.extend(leak::warnings(&self.dataset, &self.label));
-        let (held_out, start) = match self.options.split {
+        let (held_out, start) = match self.options.labelled.split {
             SplitKind::Artist => self.by_part()?,
             SplitKind::Folds => self.out_of_fold()?,
             SplitKind::None => (Vec::new(), None),
@@ -101,7 +101,7 @@ impl Trainer<'_> {
         let every_row: Vec<usize> = (0..self.dataset.rows()).collect();
         let fit = self.fit(&every_row, "all rows", start.as_ref())?;
         let mut metrics = held_out;
-        if self.options.split == SplitKind::None {
+        if self.options.labelled.split == SplitKind::None {
             let mut predictions = self.no_predictions();
             self.predict(
                 &fit,
@@ -109,7 +109,7 @@ impl Trainer<'_> {
                 self.majority(&every_row),
                 &mut predictions,
             );
-            metrics = predictions.metrics(Part::Train.name(), self.options.seed);
+            metrics = predictions.metrics(Part::Train.name(), self.options.labelled.seed);
             warnings.push(
                 "split = 'none': the metrics are those of the training rows, which flatters them"
                     .into(),
@@ -124,7 +124,7 @@ impl Trainer<'_> {
                 features: self.dataset.features.clone(),
                 kind: ModelKind::Logistic(fit.model),
             },
-            label: Some(self.options.label.clone()),
+            label: Some(self.options.labelled.label.clone()),
             classes,
             metrics,
             n_train: self.dataset.rows() as u64,
@@ -153,7 +153,7 @@ impl Trainer<'_> {
             }
             let mut predictions = self.no_predictions();
             self.predict(&fit, &rows, majority, &mut predictions);
-            metrics.extend(predictions.metrics(part.name(), self.options.seed));
+            metrics.extend(predictions.metrics(part.name(), self.options.labelled.seed));
         }
         Ok((metrics, Some(fit)))
     }
@@ -176,7 +176,7 @@ impl Trainer<'_> {
             self.predict(&fit, &held_out, self.majority(&training), &mut predictions);
             start = Some(fit);
         }
-        let metrics = predictions.metrics("out_of_fold", self.options.seed);
+        let metrics = predictions.metrics("out_of_fold", self.options.labelled.seed);
         Ok((metrics, start))
     }
 
@@ -254,7 +254,7 @@ impl Trainer<'_> {
     }
 
     fn check_classes(&self) -> Result<()> {
-        let (label, classes) = (&self.options.label, self.label.names.len());
+        let (label, classes) = (&self.options.labelled.label, self.label.names.len());
         if classes > MOST_CLASSES {
             return Err(self.error(&format!(
                 "label '{label}' has {classes} classes, at most {MOST_CLASSES} are possible"

@@ -3,7 +3,7 @@
 
 use ndarray::Array2;
 
-use super::options::{LogisticOptions, SplitKind};
+use super::options::{Labelled, LogisticOptions, SplitKind};
 
 /// Rows of [`features`] and of the labels.
 pub(super) const ROWS: u32 = 120;
@@ -45,12 +45,14 @@ pub(super) fn three_classes() -> Vec<u32> {
 
 pub(super) fn logistic_options() -> LogisticOptions {
     LogisticOptions {
-        label: "mood".into(),
-        classes: None,
-        split: SplitKind::None,
+        labelled: Labelled {
+            label: "mood".into(),
+            classes: None,
+            split: SplitKind::None,
+            seed: 42,
+            allow_untrained: false,
+        },
         l2: 1.0,
         max_iterations: 1000,
-        seed: 42,
-        allow_untrained: false,
     }
 }

@@ -59,7 +59,7 @@ pub struct CreateModel {
 pub struct Trained {
     /// The model; its version is 0 until the registry gives it one.
     pub model: Model,
-    /// `kmeans` or `logistic`.
+    /// The value of option `type`.
     pub kind: &'static str,
     /// The label column, if the model has one.
     pub label: Option<String>,

@@ -39,10 +39,16 @@ impl Drop for Waiting {
 
 /// Whether nobody waits any more: what is made from here on is thrown away.
 pub(super) fn is_stopped() -> bool {
-    STOP.with_borrow(|stop| {
+    watch()()
+}
+
+/// As [`is_stopped`], for kernels that work on threads of their own.
+pub(super) fn watch() -> impl Fn() -> bool + Send + Sync + Clone + use<> {
+    let stop = STOP.with_borrow(Clone::clone);
+    move || {
         stop.as_ref()
             .is_some_and(|stop| stop.load(Ordering::Relaxed))
-    })
+    }
 }
 
 /// Ends the training if nobody waits any more.
@@ -61,8 +67,11 @@ mod tests {
     fn training_ends_when_nobody_waits() {
         let waiting = Waiting::default();
         let work = waiting.for_work(check);
+        let watch = waiting.for_work(watch)();
         assert!(waiting.for_work(check)().is_ok());
+        assert!(!watch());
         drop(waiting);
+        assert!(watch(), "also on a thread that was handed nothing");
         assert!(matches!(work(), Err(Error::Cancelled(_))));
         assert!(check().is_ok(), "a thread forgets what it was handed");
     }

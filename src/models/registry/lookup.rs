@@ -14,7 +14,10 @@ use chrono::{DateTime, Utc};
 use moodlake_udfs::Model;
 
 use super::{DROPPED, FORMAT_VERSION, checksum, dropped_row, models_schema};
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    models::options::types,
+};
 
 const CHAMPION: &str = "champion";
 /// Characters of a checksum that tell two versions of the same number apart.
@@ -130,7 +133,8 @@ impl Registry {
             versions.and_then(|versions| Some((versions, versions.last_key_value()?)))
         else {
             return Err(Error::NotFound(format!(
-                "no model '{name}': make one with CREATE MODEL {name} OPTIONS (type = 'kmeans' or 'logistic', …) AS SELECT …"
+                "no model '{name}': make one with CREATE MODEL {name} OPTIONS (type = {types}, …) AS SELECT …",
+                types = types()
             )));
         };
         let Some(selector) = selector else {
