@@ -118,12 +118,11 @@ impl Trainer<'_> {
         warnings.extend(self.doubts(&fit, &metrics));
         let classes = self.label.names.clone();
         Ok(Fitted {
-            model: Model {
-                name: self.name.to_owned(),
-                version: 0,
-                features: self.dataset.features.clone(),
-                kind: ModelKind::Logistic(fit.model),
-            },
+            model: Model::new(
+                self.name,
+                self.dataset.features.clone(),
+                ModelKind::Logistic(fit.model),
+            ),
             label: Some(self.options.labelled.label.clone()),
             classes,
             metrics,

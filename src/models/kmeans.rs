@@ -69,11 +69,10 @@ pub(super) fn train(
     }
     let metrics = metrics(&values, &clustering, options)?;
     Ok(Fitted {
-        model: Model {
-            name: name.to_owned(),
-            version: 0,
-            features: dataset.features,
-            kind: ModelKind::KMeans(KMeans {
+        model: Model::new(
+            name,
+            dataset.features,
+            ModelKind::KMeans(KMeans {
                 means: scaler.means,
                 scales: scaler.scales,
                 sizes: clustering.sizes(),
@@ -84,7 +83,7 @@ pub(super) fn train(
                     .map(|row| row.to_vec())
                     .collect(),
             }),
-        },
+        ),
         label: None,
         classes: Vec::new(),
         metrics,

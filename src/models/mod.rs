@@ -89,12 +89,7 @@ fn untrained(name: &str, roles: Roles<'_>, schema: &SchemaRef, rows: u64, cause:
         .features(schema)
         .map(|(_, field)| field.name().clone());
     Fitted {
-        model: Model {
-            name: name.to_owned(),
-            version: 0,
-            features: features.collect(),
-            kind: ModelKind::Untrained,
-        },
+        model: Model::new(name, features.collect(), ModelKind::Untrained),
         label: roles.label.map(str::to_owned),
         classes: Vec::new(),
         metrics: Vec::new(),
@@ -141,7 +136,10 @@ pub fn train(
         (fitted, _) => fitted?,
     };
     Ok(Trained {
-        model: fitted.model,
+        model: Model {
+            label: fitted.label.clone(),
+            ..fitted.model
+        },
         kind: options.kind(),
         label: fitted.label,
         classes: fitted.classes,

@@ -35,7 +35,7 @@ use datafusion::{
     sql::sqlparser::ast,
 };
 
-pub use models::{KMeans, Logistic, Model, ModelCheck, ModelKind, ModelSource};
+pub use models::{FeatureStatistics, KMeans, Logistic, Model, ModelCheck, ModelKind, ModelSource};
 pub use kernels::trees::{Combination, Tree, Trees};
 pub use relation::{Parameter, RelationFunctions, RelationSignature, relation_input};
 

@@ -27,6 +27,29 @@ pub struct Model {
     pub features: Vec<String>,
     /// What it computes.
     pub kind: ModelKind,
+    /// The column that it predicts, if it predicts one and the model is not older than this field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// What each feature looked like in the training rows; shape `[n_features]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statistics: Option<Vec<FeatureStatistics>>,
+}
+
+/// What a feature looked like in the rows that a model was trained on, in the feature's unit.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq)]
+pub struct FeatureStatistics {
+    /// Rows where it is known and finite.
+    pub count: u64,
+    /// Rows where it is null, NaN or infinite.
+    pub null_count: u64,
+    /// Mean of the known values.
+    pub mean: f64,
+    /// Standard deviation of the known values (divided by their count).
+    pub std_dev: f64,
+    /// Least known value.
+    pub min: f64,
+    /// Largest known value.
+    pub max: f64,
 }
 
 /// The families of models that the functions know.
@@ -73,6 +96,19 @@ pub struct Logistic {
 }
 
 impl Model {
+    /// A model without a version, a label and statistics, which its maker may add.
+    #[must_use]
+    pub fn new(name: impl Into<String>, features: Vec<String>, kind: ModelKind) -> Self {
+        Self {
+            name: name.into(),
+            version: 0,
+            features,
+            kind,
+            label: None,
+            statistics: None,
+        }
+    }
+
     /// Refuses a model whose parts do not fit together, so that the kernels need not check again.
     ///
     /// # Errors
@@ -88,7 +124,11 @@ impl Model {
             .features
             .is_empty()
             .then(|| "it has no features".to_owned());
-        match no_features.or(problem) {
+        let statistics = self.statistics.as_ref();
+        let other_statistics = statistics
+            .is_some_and(|statistics| statistics.len() != self.features.len())
+            .then(|| "its statistics are not those of its features".to_owned());
+        match no_features.or(problem).or(other_statistics) {
             Some(problem) => exec_err!("model '{}' cannot be used: {problem}", self.pinned_name()),
             None => Ok(()),
         }

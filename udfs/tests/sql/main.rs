@@ -35,10 +35,8 @@ fn session() -> SessionContext {
 fn model(name: &str, kind: ModelKind) -> Model {
     let features = ["valence", "energy"].map(str::to_owned).to_vec();
     Model {
-        name: name.to_owned(),
         version: 7,
-        features,
-        kind,
+        ..Model::new(name, features, kind)
     }
 }
 
