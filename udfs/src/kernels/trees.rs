@@ -5,11 +5,14 @@
 
 use serde::{Deserialize, Serialize};
 
+mod compact;
+pub mod predict;
+
 /// What a node that splits on nothing has for a feature.
 pub const LEAF: u16 = u16::MAX;
 
 /// One binary tree, its nodes in depth-first order: the left child of node `i` is node `i + 1`.
-#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tree {
     /// The feature that each node splits on, [`LEAF`] at a leaf; shape `[n_nodes]`.
     pub features: Vec<u16>,

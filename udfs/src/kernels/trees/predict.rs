@@ -1,0 +1,203 @@
+//! What trees answer for rows: probabilities of classes, or a number.
+//!
+//! Trees are walked one after the other over a block of rows, so that a tree stays in the cache while it is walked. The
+//! answers are added in the order of the trees, whatever the block: a row's answer does not depend on its neighbours.
+
+use super::{Combination, LEAF, Tree, Trees};
+use crate::kernels::{
+    BLOCK_ROWS,
+    logistic::{sigmoid, softmax},
+};
+
+impl Trees {
+    /// How many numbers a row is answered with before they become probabilities: one for two classes or a number, else
+    /// one for each class.
+    #[must_use]
+    pub fn n_outputs(&self) -> usize {
+        self.base.len()
+    }
+}
+
+impl Tree {
+    /// The leaf that a row of raw features falls into.
+    #[must_use]
+    #[inline]
+    pub fn leaf(&self, row: &[f64]) -> usize {
+        let mut node = 0;
+        loop {
+            let feature = self.features[node];
+            let right = self.right[node] as usize;
+            if feature == LEAF {
+                return right;
+            }
+            let value = row[usize::from(feature)];
+            let is_left =
+                value <= self.thresholds[node] || (value.is_nan() && self.missing_left[node]);
+            node = if is_left { node + 1 } else { right };
+        }
+    }
+}
+
+/// The answers to `rows`, before a sigmoid or softmax: for a forest the mean, for boosting the score. `rows` has shape
+/// `[n_rows * n_features]`, row by row; so has the answer, `[n_rows * n_outputs]`.
+#[must_use]
+pub fn scores(trees: &Trees, rows: &[f64], n_features: usize) -> Vec<f64> {
+    let outputs = trees.n_outputs();
+    let n_rows = rows.len() / n_features.max(1);
+    let mut scores: Vec<f64> = trees.base.repeat(n_rows);
+    let blocks = rows.chunks(BLOCK_ROWS * n_features.max(1));
+    for (rows, scores) in blocks.zip(scores.chunks_mut(BLOCK_ROWS * outputs)) {
+        for (at, tree) in trees.trees.iter().enumerate() {
+            let answers = rows
+                .chunks_exact(n_features)
+                .zip(scores.chunks_exact_mut(outputs));
+            match trees.combination {
+                Combination::Sum => {
+                    answers.for_each(|(row, scores)| {
+                        scores[at % outputs] += tree.values[tree.leaf(row)];
+                    });
+                }
+                Combination::Mean => answers.for_each(|(row, scores)| {
+                    let from = tree.leaf(row) * outputs;
+                    let values = &tree.values[from..from + outputs];
+                    scores
+                        .iter_mut()
+                        .zip(values)
+                        .for_each(|(score, value)| *score += value);
+                }),
+            }
+        }
+    }
+    if trees.combination == Combination::Mean {
+        let count = count(trees);
+        scores.iter_mut().for_each(|score| *score /= count);
+    }
+    scores
+}
+
+/// What the model says of `rows` (as in [`scores`]): the probability of each class, `[n_rows * n_classes]`, or the
+/// number, `[n_rows]`.
+#[must_use]
+pub fn predict_rows(trees: &Trees, rows: &[f64], n_features: usize) -> Vec<f64> {
+    let mut scores = scores(trees, rows, n_features);
+    let is_sum = trees.combination == Combination::Sum;
+    match trees.classes.len() {
+        0 => scores,
+        2 => scores
+            .iter()
+            .map(|score| if is_sum { sigmoid(*score) } else { *score })
+            .flat_map(|positive| [1.0 - positive, positive])
+            .collect(),
+        classes => {
+            if is_sum {
+                scores.chunks_exact_mut(classes).for_each(softmax);
+            }
+            scores
+        }
+    }
+}
+
+/// What the model says of rows given as columns `[n_features][n_rows]`: the probability of each class,
+/// `[n_classes][n_rows]`, or the number, `[1][n_rows]`.
+#[must_use]
+pub fn predict(trees: &Trees, columns: &[&[f64]]) -> Vec<Vec<f64>> {
+    let answers = predict_rows(trees, &rows_of(columns), columns.len());
+    let width = trees.classes.len().max(1);
+    (0..width)
+        .map(|class| answers.iter().skip(class).step_by(width).copied().collect())
+        .collect()
+}
+
+/// Columns `[n_features][n_rows]` turned into rows `[n_rows * n_features]`.
+#[must_use]
+pub fn rows_of(columns: &[&[f64]]) -> Vec<f64> {
+    let n_rows = columns.first().map_or(0, |column| column.len());
+    let mut rows = vec![0.0; n_rows * columns.len()];
+    for (feature, column) in columns.iter().enumerate() {
+        let places = rows.iter_mut().skip(feature).step_by(columns.len());
+        places
+            .zip(*column)
+            .for_each(|(place, value)| *place = *value);
+    }
+    rows
+}
+
+#[expect(clippy::cast_precision_loss, reason = "fewer than 2^53 trees")]
+fn count(trees: &Trees) -> f64 {
+    trees.trees.len() as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Splits feature 1 at 0.5, a missing value going left.
+    fn stump(values: &[f64]) -> Tree {
+        Tree {
+            features: vec![1, LEAF, LEAF],
+            thresholds: vec![0.5, 0.0, 0.0],
+            missing_left: vec![true, false, false],
+            right: vec![2, 0, 1],
+            covers: vec![10.0, 4.0, 6.0],
+            values: values.to_vec(),
+        }
+    }
+
+    fn trees(classes: &[&str], combination: Combination, base: &[f64], of: &[&[f64]]) -> Trees {
+        Trees {
+            classes: classes.iter().map(ToString::to_string).collect(),
+            combination,
+            base: base.to_vec(),
+            trees: of.iter().map(|values| stump(values)).collect(),
+        }
+    }
+
+    const COLUMNS: [&[f64]; 2] = [&[9.0; 4], &[0.5, 0.500_001, f64::NAN, f64::INFINITY]];
+
+    #[test]
+    fn a_forest_answers_with_the_mean() {
+        let forest = trees(
+            &["a", "b"],
+            Combination::Mean,
+            &[0.0],
+            &[&[0.25, 0.5], &[0.75, 1.0]],
+        );
+        let answers = predict(&forest, &COLUMNS);
+        assert_eq!(answers[1], [0.5, 0.75, 0.5, 0.75]);
+        assert_eq!(answers[0], [0.5, 0.25, 0.5, 0.25]);
+        let forest = trees(
+            &["a", "b", "c"],
+            Combination::Mean,
+            &[0.0; 3],
+            &[&[1.0, 0.0, 0.0, 0.0, 0.25, 0.75]],
+        );
+        assert_eq!(predict(&forest, &COLUMNS)[2], [0.0, 0.75, 0.0, 0.75]);
+        let number = trees(&[], Combination::Mean, &[0.0], &[&[-3.0, 4.0], &[1.0, 2.0]]);
+        assert_eq!(predict(&number, &COLUMNS), [[-1.0, 3.0, -1.0, 3.0]]);
+    }
+
+    #[test]
+    fn boosting_adds_up_from_its_base() {
+        let number = trees(&[], Combination::Sum, &[10.0], &[&[-3.0, 4.0], &[1.0, 2.0]]);
+        assert_eq!(predict(&number, &COLUMNS), [[8.0, 16.0, 8.0, 16.0]]);
+        let binary = trees(&["a", "b"], Combination::Sum, &[1.0], &[&[-1.0, 4.0]]);
+        let answers = predict(&binary, &COLUMNS);
+        assert!((answers[1][0] - 0.5).abs() < 1e-15);
+        assert!((answers[1][1] - 1.0 / (1.0 + (-5_f64).exp())).abs() < 1e-15);
+        // Tree 1 adds to class 1: the scores left are 0, ln 3, 0.
+        let three = trees(
+            &["a", "b", "c"],
+            Combination::Sum,
+            &[0.0; 3],
+            &[&[0.0, 0.0], &[3_f64.ln(), 0.0]],
+        );
+        let answers = predict(&three, &COLUMNS);
+        assert!((answers[1][0] - 0.6).abs() < 1e-15 && (answers[2][0] - 0.2).abs() < 1e-15);
+    }
+
+    #[test]
+    fn no_rows_have_no_answers() {
+        let number = trees(&[], Combination::Sum, &[10.0], &[&[-3.0, 4.0]]);
+        assert_eq!(predict(&number, &[&[], &[]]), [Vec::<f64>::new()]);
+    }
+}
