@@ -3,6 +3,7 @@
 //! Features come as columns (`columns[feature][row]`, shape `[n_features][n_rows]`) in the model's training order.
 //! Callers have checked the shapes (see [`Model::validate`](crate::Model::validate)) and passed finite values.
 
+pub mod als;
 pub mod logistic;
 pub mod moments;
 pub mod nearest;
