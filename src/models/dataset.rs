@@ -3,78 +3,40 @@
 //! Rows are sorted by everything they hold before anything is computed from them, so that the order in which a scan
 //! delivers them changes no bit of the model.
 
-use std::{
-    cmp::Ordering,
-    collections::{BTreeMap, HashMap},
-};
+use std::{cmp::Ordering, collections::BTreeMap};
 
-use arrow::{
-    array::{ArrayRef, AsArray, RecordBatch},
-    compute::cast,
-    datatypes::{DataType, Field, Float64Type, Schema, SchemaRef},
-};
+use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use ndarray::{Array2, ArrayView1, Axis};
 
-use super::{
-    TOO_FEW_ROWS,
-    options::{Options, SplitKind},
-    split::{FOLD_COLUMN, GROUP_COLUMN},
-};
-use crate::error::{Error, Result};
+use super::TOO_FEW_ROWS;
+use crate::error::Result;
+use codes::NULL;
+use reader::Reader;
 
-/// Marks a null in a column of codes.
-const NULL: u32 = u32::MAX;
+pub(super) use codes::Codes;
+pub(super) use roles::Roles;
 
-/// Which columns of the query are not features.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Roles<'a> {
-    pub(super) label: Option<&'a str>,
-    pub(super) group: Option<&'a str>,
-    pub(super) fold: Option<&'a str>,
-}
-
-impl<'a> Roles<'a> {
-    /// The roles of the columns that a query has for a model with these options.
-    pub(super) fn of(options: &'a Options, schema: &Schema) -> Self {
-        let Some(labelled) = options.labelled() else {
-            return Self::default();
-        };
-        let has = |column: &&str| schema.column_with_name(column).is_some();
-        let must_have_group = labelled.split == SplitKind::Artist;
-        Self {
-            label: Some(&labelled.label),
-            group: Some(GROUP_COLUMN).filter(|column| must_have_group || has(column)),
-            fold: Some(FOLD_COLUMN).filter(has),
-        }
-    }
-
-    /// The other columns of the query, and where they are.
-    pub(super) fn features(self, schema: &Schema) -> impl Iterator<Item = (usize, &Field)> {
-        let taken = [self.label, self.group, self.fold];
-        let fields = schema.fields().iter().map(AsRef::as_ref).enumerate();
-        fields.filter(move |(_, field)| !taken.contains(&Some(field.name().as_str())))
-    }
-}
+mod codes;
+mod reader;
+mod roles;
 
 /// The usable rows of a query in a total order.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Dataset {
     /// Feature names in the query's order; `[n_features]`.
     pub(super) features: Vec<String>,
-    /// Finite values; `[n_rows][n_features]`.
+    /// Finite values, or NaN where a model may have missing ones; `[n_rows][n_features]`.
     pub(super) values: Array2<f64>,
     pub(super) label: Option<Codes>,
+    /// The label of a regression.
+    pub(super) target: Option<Vec<f64>>,
     pub(super) group: Option<Codes>,
     pub(super) fold: Option<Codes>,
+    /// When each row happened, in microseconds since 1970.
+    pub(super) time: Option<Vec<i64>>,
+    pub(super) id: Option<Codes>,
     /// What was dropped, in words.
     pub(super) warnings: Vec<String>,
-}
-
-/// A column of names, each row as an index into the sorted distinct names.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Codes {
-    pub(super) names: Vec<String>,
-    pub(super) of_row: Vec<u32>,
 }
 
 impl Dataset {
@@ -90,52 +52,89 @@ impl Dataset {
             schema,
             batches,
         };
-        let label = roles
-            .label
-            .map(|name| reader.codes(name, "label"))
-            .transpose()?;
-        let group = roles
-            .group
-            .map(|name| reader.codes(name, "group"))
-            .transpose()?;
-        let fold = roles
-            .fold
-            .map(|name| reader.codes(name, "fold"))
-            .transpose()?;
-        let (features, columns) = reader.features(roles)?;
-        let codes = [
-            (roles.label, &label),
-            (roles.group, &group),
-            (roles.fold, &fold),
-        ];
-        let (kept, mut warnings) = usable_rows(&features, &columns, &codes);
+        let (every, missing) = Self::every_row(&reader, roles)?;
+        let total = every.rows();
+        let kept: Vec<usize> = (0..total).filter(|&row| !missing.is_bad[row]).collect();
         if kept.is_empty() {
-            let cause = if warnings.is_empty() {
-                "the query returned no rows"
-            } else {
-                "every row has a null"
+            let cause = match total {
+                0 => "the query returned no rows",
+                _ => "every row has a null",
             };
             return Err(reader.error(&format!("{TOO_FEW_ROWS}: {cause}")));
         }
-        let values = Array2::from_shape_fn((kept.len(), features.len()), |(row, column)| {
-            columns[column][kept[row]]
-        });
-        let used = |codes: Option<Codes>| codes.map(|codes| codes.select(&kept).without_unused());
-        let (label, unused) = used(label).unzip();
-        for class in unused.iter().flatten() {
-            warnings.push(format!(
-                "left out class '{class}': each of its rows has a null"
-            ));
-        }
-        let dataset = Self {
-            features,
-            values,
-            label,
-            group: used(group).map(|(codes, _)| codes),
-            fold: used(fold).map(|(codes, _)| codes),
-            warnings,
+        let mut dataset = match kept.len() == total {
+            true => every,
+            false => every.select(&kept),
         };
+        dataset.warnings.extend(missing.warning(total, kept.len()));
+        dataset.forget_unused();
         Ok(dataset.sorted())
+    }
+
+    /// One row of each thing, as the roles ask for: of those with one id the first, of those equal in everything one.
+    pub(super) fn deduplicated(mut self, roles: Roles<'_>) -> Self {
+        if let (Some(id), Some(codes)) = (roles.id, self.id.take()) {
+            self = self.one_of_each(id, &codes);
+        }
+        if roles.is_distinct {
+            self = self.distinct();
+        }
+        self
+    }
+
+    /// The rows as they came, and which of them lack something.
+    fn every_row(reader: &Reader<'_>, roles: Roles<'_>) -> Result<(Self, Missing)> {
+        let codes =
+            |name: Option<&str>, role: &str| name.map(|name| reader.codes(name, role)).transpose();
+        let (class, number) = match roles.is_regression {
+            true => (None, roles.label),
+            false => (roles.label, None),
+        };
+        let label = codes(class, "label")?;
+        let group = codes(roles.group, "group")?;
+        let fold = codes(roles.fold, "fold")?;
+        let id = codes(roles.id, "id")?;
+        let target = number.map(|name| reader.target(name)).transpose()?;
+        let time = roles.time.map(|name| reader.times(name)).transpose()?;
+        let (features, columns) = reader.features(roles)?;
+        let rows = columns.first().map_or(0, Vec::len);
+        let mut missing = Missing::of(rows);
+        for (name, column) in features.iter().zip(&columns) {
+            let is_bad = |row: usize| match roles.keeps_missing {
+                true => column[row].is_infinite(),
+                false => !column[row].is_finite(),
+            };
+            missing.look_at(Some(name), is_bad);
+        }
+        for (name, codes) in [
+            (class, &label),
+            (roles.group, &group),
+            (roles.fold, &fold),
+            (roles.id, &id),
+        ] {
+            if let Some(codes) = codes {
+                missing.look_at(name, |row| codes.of_row[row] == NULL);
+            }
+        }
+        if let Some(target) = &target {
+            missing.look_at(number, |row| !target[row].is_finite());
+        }
+        if let Some(time) = &time {
+            missing.look_at(roles.time, |row| time[row].is_none());
+        }
+        let shape = (rows, features.len());
+        let every = Self {
+            values: Array2::from_shape_fn(shape, |(row, column)| columns[column][row]),
+            features,
+            label,
+            target,
+            group,
+            fold,
+            time: time.map(|times| times.into_iter().map(Option::unwrap_or_default).collect()),
+            id,
+            warnings: Vec::new(),
+        };
+        Ok((every, missing))
     }
 
     pub(super) fn rows(&self) -> usize {
@@ -149,8 +148,11 @@ impl Dataset {
             features: self.features.clone(),
             values: self.values.select(Axis(0), rows),
             label: codes(&self.label),
+            target: chosen(self.target.as_deref(), rows),
             group: codes(&self.group),
             fold: codes(&self.fold),
+            time: chosen(self.time.as_deref(), rows),
+            id: codes(&self.id),
             warnings: self.warnings.clone(),
         }
     }
@@ -158,6 +160,68 @@ impl Dataset {
     /// Whether rows `a` and `b` have the same features.
     pub(super) fn same_features(&self, a: usize, b: usize) -> bool {
         compare_values(self.values.row(a), self.values.row(b)).is_eq()
+    }
+
+    /// Names of classes, groups and folds that no row has are no names.
+    fn forget_unused(&mut self) {
+        let used = |codes: Option<Codes>| codes.map(Codes::without_unused).unzip();
+        let (label, classes): (_, Option<Vec<String>>) = used(self.label.take());
+        self.label = label;
+        for class in classes.iter().flatten() {
+            self.warnings.push(format!(
+                "left out class '{class}': each of its rows has a null"
+            ));
+        }
+        self.group = used(self.group.take()).0;
+        self.fold = used(self.fold.take()).0;
+    }
+
+    /// Of the rows with one id the first.
+    fn one_of_each(self, column: &str, ids: &Codes) -> Self {
+        let mut first: Vec<Option<usize>> = vec![None; ids.names.len()];
+        let mut kept = Vec::new();
+        let mut contradicting = 0_u64;
+        for (row, &id) in ids.of_row.iter().enumerate() {
+            match first[id as usize] {
+                None => {
+                    first[id as usize] = Some(row);
+                    kept.push(row);
+                }
+                Some(other) => contradicting += u64::from(!self.same_label(row, other)),
+            }
+        }
+        let dropped = self.rows() - kept.len();
+        let mut dataset = self.select(&kept);
+        if dropped > 0 {
+            let mut warning = format!("dropped {dropped} rows whose {column} another row has too");
+            if contradicting > 0 {
+                warning += &format!(", {contradicting} of them with another label");
+            }
+            dataset.warnings.push(warning);
+        }
+        dataset
+    }
+
+    /// One of each; equal rows stand next to each other.
+    fn distinct(self) -> Self {
+        let is_new = |row: usize| row == 0 || self.compare(row - 1, row).is_ne();
+        let kept: Vec<usize> = (0..self.rows()).filter(|&row| is_new(row)).collect();
+        let dropped = self.rows() - kept.len();
+        if dropped == 0 {
+            return self;
+        }
+        let mut dataset = self.select(&kept);
+        dataset.warnings.push(format!(
+            "dropped {dropped} rows that repeat another in every column"
+        ));
+        dataset
+    }
+
+    fn same_label(&self, a: usize, b: usize) -> bool {
+        let codes = self.label.as_ref();
+        let numbers = self.target.as_ref();
+        codes.is_none_or(|codes| codes.of_row[a] == codes.of_row[b])
+            && numbers.is_none_or(|numbers| numbers[a].total_cmp(&numbers[b]).is_eq())
     }
 
     fn sorted(self) -> Self {
@@ -171,217 +235,66 @@ impl Dataset {
             Some(codes) => codes.of_row[a].cmp(&codes.of_row[b]),
             None => Ordering::Equal,
         };
+        let target = || match &self.target {
+            Some(target) => target[a].total_cmp(&target[b]),
+            None => Ordering::Equal,
+        };
+        let time = || match &self.time {
+            Some(time) => time[a].cmp(&time[b]),
+            None => Ordering::Equal,
+        };
         compare_values(self.values.row(a), self.values.row(b))
             .then_with(|| code(&self.label))
+            .then_with(target)
             .then_with(|| code(&self.group))
             .then_with(|| code(&self.fold))
+            .then_with(time)
+            .then_with(|| code(&self.id))
     }
 }
 
-impl Codes {
-    fn select(&self, rows: &[usize]) -> Self {
+/// Which rows lack something, and what.
+struct Missing {
+    is_bad: Vec<bool>,
+    by_column: BTreeMap<String, usize>,
+}
+
+impl Missing {
+    fn of(rows: usize) -> Self {
         Self {
-            names: self.names.clone(),
-            of_row: rows.iter().map(|&row| self.of_row[row]).collect(),
+            is_bad: vec![false; rows],
+            by_column: BTreeMap::new(),
         }
     }
 
-    /// The same without names that no row has, and those names.
-    fn without_unused(self) -> (Self, Vec<String>) {
-        let mut is_used = vec![false; self.names.len()];
-        for &code in &self.of_row {
-            is_used[code as usize] = true;
+    fn look_at(&mut self, column: Option<impl AsRef<str>>, is_missing: impl Fn(usize) -> bool) {
+        let mut count = 0;
+        for row in (0..self.is_bad.len()).filter(|&row| is_missing(row)) {
+            self.is_bad[row] = true;
+            count += 1;
         }
-        let (used, unused): (Vec<usize>, Vec<usize>) =
-            (0..is_used.len()).partition(|&at| is_used[at]);
-        let unused = unused.iter().map(|&at| self.names[at].clone()).collect();
-        (self.renumbered(&used), unused)
-    }
-
-    /// The same names in sorted order, numbers by value.
-    fn sorted(self) -> Self {
-        let mut order: Vec<usize> = (0..self.names.len()).collect();
-        let name = |at: usize| &self.names[at];
-        let numbers: Option<Vec<i128>> = self.names.iter().map(|name| name.parse().ok()).collect();
-        match numbers {
-            // Two names may be one number, such as 7 and 07.
-            Some(numbers) => order.sort_by_key(|&at| (numbers[at], name(at))),
-            None => order.sort_by_key(|&at| name(at)),
-        }
-        self.renumbered(&order)
-    }
-
-    /// The names at `order` in that order; the others must have no rows.
-    fn renumbered(&self, order: &[usize]) -> Self {
-        let mut new_code = vec![NULL; self.names.len()];
-        for (code, &at) in (0_u32..).zip(order) {
-            new_code[at] = code;
-        }
-        let of_row = self
-            .of_row
-            .iter()
-            .map(|&code| new_code.get(code as usize).copied().unwrap_or(NULL))
-            .collect();
-        Self {
-            names: order.iter().map(|&at| self.names[at].clone()).collect(),
-            of_row,
-        }
-    }
-}
-
-struct Reader<'a> {
-    model: &'a str,
-    schema: &'a SchemaRef,
-    batches: &'a [RecordBatch],
-}
-
-impl Reader<'_> {
-    fn features(&self, roles: Roles<'_>) -> Result<(Vec<String>, Vec<Vec<f64>>)> {
-        let fields: Vec<(usize, &Field)> = roles.features(self.schema).collect();
-        if fields.is_empty() {
-            return Err(self.error("the query has no feature columns"));
-        }
-        let columns = fields
-            .iter()
-            .map(|&(at, field)| self.numbers(at, field))
-            .collect::<Result<_>>()?;
-        let names: Vec<String> = fields
-            .iter()
-            .map(|(_, field)| field.name().clone())
-            .collect();
-        match names
-            .iter()
-            .enumerate()
-            .find(|(at, name)| names[..*at].contains(name))
-        {
-            Some((_, name)) => {
-                Err(self.error(&format!("column '{name}' appears twice in the query")))
-            }
-            None => Ok((names, columns)),
+        if let (Some(column), true) = (column, count > 0) {
+            self.by_column.insert(column.as_ref().to_owned(), count);
         }
     }
 
-    /// A feature column as numbers, null as NaN and -0 as 0.
-    fn numbers(&self, at: usize, field: &Field) -> Result<Vec<f64>> {
-        if !field.data_type().is_numeric() {
-            let (name, kind) = (field.name(), field.data_type());
-            return Err(self.error(&format!(
-                "feature '{name}' is {kind}, features must be numeric: cast it or leave it out of the query"
-            )));
-        }
-        let mut numbers = Vec::with_capacity(self.batches.iter().map(RecordBatch::num_rows).sum());
-        for batch in self.batches {
-            let column = cast(batch.column(at), &DataType::Float64)?;
-            let column = column.as_primitive::<Float64Type>();
-            numbers.extend(column.iter().map(|value| value.unwrap_or(f64::NAN) + 0.0));
-        }
-        Ok(numbers)
-    }
-
-    fn codes(&self, name: &str, role: &str) -> Result<Codes> {
-        let Some((at, field)) = self.schema.column_with_name(name) else {
-            let columns: Vec<&str> = self
-                .schema
-                .fields()
-                .iter()
-                .map(|field| field.name().as_str())
-                .collect();
-            let columns = columns.join(", ");
-            return Err(self.error(&format!(
-                "no {role} column '{name}' in the query, it has {columns}"
-            )));
-        };
-        if !is_nameable(field.data_type()) {
-            let kind = field.data_type();
-            return Err(self.error(&format!(
-                "{role} '{name}' is {kind}, expected text, whole numbers or booleans"
-            )));
-        }
-        let mut codes = Codes::default();
-        let mut seen: HashMap<String, u32> = HashMap::new();
-        for batch in self.batches {
-            append_codes(batch.column(at), &mut seen, &mut codes)?;
-        }
-        Ok(codes.sorted())
-    }
-
-    fn error(&self, message: &str) -> Error {
-        Error::Input(format!("model '{}': {message}", self.model))
-    }
-}
-
-fn is_nameable(kind: &DataType) -> bool {
-    match kind {
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Boolean => true,
-        DataType::Dictionary(_, values) => is_nameable(values),
-        other => other.is_integer(),
-    }
-}
-
-fn append_codes(
-    column: &ArrayRef,
-    seen: &mut HashMap<String, u32>,
-    codes: &mut Codes,
-) -> Result<()> {
-    let column = cast(column, &DataType::Utf8)?;
-    for name in column.as_string::<i32>() {
-        let Some(name) = name else {
-            codes.of_row.push(NULL);
-            continue;
-        };
-        let known = seen.get(name).copied();
-        let code = known.unwrap_or_else(|| {
-            let code = u32::try_from(codes.names.len()).unwrap_or(NULL);
-            seen.insert(name.to_owned(), code);
-            codes.names.push(name.to_owned());
-            code
-        });
-        codes.of_row.push(code);
-    }
-    Ok(())
-}
-
-/// The rows without a null or a number that is not finite, and what the others lack.
-fn usable_rows(
-    features: &[String],
-    columns: &[Vec<f64>],
-    codes: &[(Option<&str>, &Option<Codes>)],
-) -> (Vec<usize>, Vec<String>) {
-    let total = columns.first().map_or(0, Vec::len);
-    let mut missing: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut kept = Vec::with_capacity(total);
-    for row in 0..total {
-        let numbers = features
-            .iter()
-            .zip(columns)
-            .filter(|(_, column)| !column[row].is_finite());
-        let mut lacks: Vec<&str> = numbers.map(|(name, _)| name.as_str()).collect();
-        for (name, codes) in codes {
-            let is_null = codes
-                .as_ref()
-                .is_some_and(|codes| codes.of_row[row] == NULL);
-            lacks.extend(name.filter(|_| is_null));
-        }
-        if lacks.is_empty() {
-            kept.push(row);
-        }
-        for name in lacks {
-            *missing.entry(name).or_default() += 1;
-        }
-    }
-    let mut warnings = Vec::new();
-    if kept.len() < total {
-        let by_column: Vec<String> = missing
-            .iter()
+    fn warning(&self, total: usize, kept: usize) -> Option<String> {
+        let columns = self.by_column.iter();
+        let columns: Vec<String> = columns
             .map(|(name, rows)| format!("{name} ({rows})"))
             .collect();
-        let dropped = total - kept.len();
-        warnings.push(format!(
-            "dropped {dropped} of {total} rows with a null or a number that is not finite in {}",
-            by_column.join(", ")
-        ));
+        (kept < total).then(|| {
+            format!(
+                "dropped {} of {total} rows with a null or a number that is not finite in {}",
+                total - kept,
+                columns.join(", ")
+            )
+        })
     }
-    (kept, warnings)
+}
+
+fn chosen<T: Copy>(values: Option<&[T]>, rows: &[usize]) -> Option<Vec<T>> {
+    values.map(|values| rows.iter().map(|&row| values[row]).collect())
 }
 
 fn compare_values(a: ArrayView1<'_, f64>, b: ArrayView1<'_, f64>) -> Ordering {

@@ -14,8 +14,8 @@ use super::{
     leak,
     logistic::Fit,
     metrics::Predictions,
-    options::{LogisticOptions, SplitKind},
-    split::{FOLD_COLUMN, Groups, Part},
+    options::{Labelled, LogisticOptions, SplitKind},
+    split::{self, Groups, Part},
     stop,
 };
 use crate::error::{Error, Result};
@@ -31,9 +31,10 @@ pub(super) fn train(
     schema: &SchemaRef,
     batches: &[RecordBatch],
 ) -> Result<Fitted> {
-    let mut dataset = Dataset::read(name, schema, batches, roles)?;
+    let dataset = Dataset::read(name, schema, batches, roles)?;
+    let dataset = restrict(dataset, &options.labelled);
+    let mut dataset = dataset.deduplicated(roles);
     let label = dataset.label.take().unwrap_or_default();
-    let (dataset, label) = restrict(dataset, label, options);
     let trainer = Trainer {
         name,
         options,
@@ -45,14 +46,13 @@ pub(super) fn train(
 }
 
 /// Keeps the rows of the classes asked for, in the order asked for.
-fn restrict(mut dataset: Dataset, label: Codes, options: &LogisticOptions) -> (Dataset, Codes) {
-    let Some(classes) = &options.labelled.classes else {
-        return (dataset, label);
+fn restrict(dataset: Dataset, options: &Labelled) -> Dataset {
+    let (Some(classes), Some(label)) = (&options.classes, &dataset.label) else {
+        return dataset;
     };
     let new_code = |code: u32| {
-        classes
-            .iter()
-            .position(|class| *class == label.names[code as usize])
+        let name = &label.names[code as usize];
+        classes.iter().position(|class| class == name)
     };
     let codes: Vec<Option<usize>> = label.of_row.iter().map(|&code| new_code(code)).collect();
     let kept: Vec<usize> = (0..codes.len())
@@ -64,20 +64,21 @@ fn restrict(mut dataset: Dataset, label: Codes, options: &LogisticOptions) -> (D
         .map(|&code| u32::try_from(code).unwrap_or(u32::MAX))
         .collect();
     let dropped = codes.len() - kept.len();
+    let mut dataset = match dropped {
+        0 => dataset,
+        _ => dataset.select(&kept),
+    };
     if dropped > 0 {
-        dataset = dataset.select(&kept);
-        let column = &options.labelled.label;
+        let column = &options.label;
         dataset.warnings.push(format!(
             "dropped {dropped} rows whose {column} is none of the classes asked for"
         ));
     }
-    (
-        dataset,
-        Codes {
-            names: classes.clone(),
-            of_row,
-        },
-    )
+    dataset.label = Some(Codes {
+        names: classes.clone(),
+        of_row,
+    });
+    dataset
 }
 
 struct Trainer<'a> {
@@ -94,7 +95,7 @@ impl Trainer<'_> {
         let mut warnings = std::mem::take(&mut self.dataset.warnings);
         warnings.extend(leak::warnings(&self.dataset, &self.label));
         let (held_out, start) = match self.options.labelled.split {
-            SplitKind::Artist => self.by_part()?,
+            SplitKind::Artist | SplitKind::Time => self.by_part(&mut warnings)?,
             SplitKind::Folds => self.out_of_fold()?,
             SplitKind::None => (Vec::new(), None),
         };
@@ -132,29 +133,47 @@ impl Trainer<'_> {
     }
 
     /// Fits to the training part and judges every part; the fit is where the final one may start from.
-    fn by_part(&self) -> Result<(Vec<Metric>, Option<Fit>)> {
-        let parts = self.groups.parts();
+    fn by_part(&self, warnings: &mut Vec<String>) -> Result<(Vec<Metric>, Option<Fit>)> {
+        let labelled = &self.options.labelled;
+        let parts = split::parts(&self.dataset, &self.groups, labelled, warnings);
         let rows_of = |part: Part| -> Vec<usize> {
-            (0..parts.len()).filter(|&row| parts[row] == part).collect()
+            (0..parts.len())
+                .filter(|&row| parts[row] == Some(part))
+                .collect()
         };
         let training = rows_of(Part::Train);
-        let fit = self.fit(&training, "the training artists", None)?;
+        let described = match labelled.split {
+            SplitKind::Time => "the rows before the first cut in time",
+            _ => "the training artists",
+        };
+        let fit = self.fit(&training, described, None)?;
         let majority = self.majority(&training);
         let mut metrics = Vec::new();
         for part in [Part::Train, Part::Validation, Part::Test] {
             stop::check()?;
             let rows = rows_of(part);
             if rows.is_empty() {
-                let (artists, part) = (self.groups.count(), part.name());
-                return Err(self.error(&format!(
-                    "{TOO_FEW_ROWS}: none of the {artists} artists falls into the {part} part, use split = 'folds' or more artists"
-                )));
+                return Err(self.empty_part(part));
             }
             let mut predictions = self.no_predictions();
             self.predict(&fit, &rows, majority, &mut predictions);
-            metrics.extend(predictions.metrics(part.name(), self.options.labelled.seed));
+            metrics.extend(predictions.metrics(part.name(), labelled.seed));
         }
         Ok((metrics, Some(fit)))
+    }
+
+    fn empty_part(&self, part: Part) -> Error {
+        let part = part.name();
+        let what = match self.options.labelled.split {
+            SplitKind::Time => format!(
+                "no rows fall into the {part} part in time, use split = 'folds', a smaller gap_days or more rows"
+            ),
+            _ => format!(
+                "none of the {} artists falls into the {part} part, use split = 'folds' or more artists",
+                self.groups.count()
+            ),
+        };
+        self.error(&format!("{TOO_FEW_ROWS}: {what}"))
     }
 
     /// Predicts each fold by a fit to the others and judges all predictions together. A fit starts from the one before,
@@ -186,7 +205,8 @@ impl Trainer<'_> {
         let used: BTreeSet<u32> = of_row.iter().copied().collect();
         if used.len() < 2 {
             return Err(self.error(&format!(
-                "{TOO_FEW_ROWS}: column '{FOLD_COLUMN}' must have at least two different values"
+                "{TOO_FEW_ROWS}: column '{}' must have at least two different values",
+                self.options.labelled.fold.as_deref().unwrap_or_default()
             )));
         }
         Ok((

@@ -8,14 +8,16 @@ use super::{
 
 const SUSPICIOUS_AUC: f64 = 0.97;
 
-/// A warning for each feature that separates a class, in either direction, with an AUC above 0.97.
+/// A warning for each feature that separates a class from the others, in either direction, with an AUC above 0.97.
 pub(super) fn warnings(dataset: &Dataset, label: &Codes) -> Vec<String> {
     let classes = label.names.len();
     let ranked = if classes == 2 { 1..2 } else { 0..classes };
     let mut warnings = Vec::new();
     let weights = vec![1.0; label.of_row.len()];
     for (name, values) in dataset.features.iter().zip(dataset.values.columns()) {
-        let mut ranking = Ranking::of(&values.to_vec());
+        // What is missing counts as the lowest value: that it is missing may give the label away too.
+        let ranked_values = values.mapv(|value| value.max(f64::NEG_INFINITY)).to_vec();
+        let mut ranking = Ranking::of(&ranked_values);
         for class in ranked.clone() {
             ranking = ranking.with_positives(|row| label.of_row[row] as usize == class);
             let area = ranking.area(&weights);
@@ -47,10 +49,7 @@ mod tests {
         let dataset = Dataset {
             features: vec!["planted".into(), "honest".into()],
             values,
-            label: None,
-            group: None,
-            fold: None,
-            warnings: Vec::new(),
+            ..Dataset::default()
         };
         let label = Codes {
             names: vec!["calm".into(), "party".into()],
@@ -63,5 +62,42 @@ mod tests {
                 .starts_with("feature 'planted' alone separates class 'party' with AUC 1.000"),
             "{warnings:?}"
         );
+    }
+    #[test]
+    fn a_feature_that_is_one_of_three_classes_is_named_and_so_is_a_gap() {
+        let of_row: Vec<u32> = (0..300).map(|row| row / 100).collect();
+        let values =
+            Array2::from_shape_fn((300, 2), |(row, feature)| match (feature, of_row[row]) {
+                (0, 1) => 1.0,
+                (1, 2) => f64::NAN,
+                _ => f64::from(u32::try_from(row * 37 % 101).unwrap()) / -202.0,
+            });
+        let dataset = Dataset {
+            features: vec!["is_chill".into(), "gap".into()],
+            values,
+            ..Dataset::default()
+        };
+        let label = Codes {
+            names: vec!["calm".into(), "chill".into(), "party".into()],
+            of_row,
+        };
+        let warnings = warnings(&dataset, &label);
+        let named = |text: &str| {
+            warnings
+                .iter()
+                .filter(|warning| warning.contains(text))
+                .count()
+        };
+        assert_eq!(
+            named("feature 'is_chill' alone separates class 'chill'"),
+            1,
+            "{warnings:?}"
+        );
+        assert_eq!(
+            named("feature 'gap' alone separates class 'party'"),
+            1,
+            "{warnings:?}"
+        );
+        assert_eq!(warnings.len(), 2, "{warnings:?}");
     }
 }

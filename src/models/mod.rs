@@ -123,7 +123,7 @@ pub fn train(
     let name = &request.name;
     let options = Options::parse(name, &request.options, schema)?;
     let input_rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
-    let roles = Roles::of(&options, schema);
+    let roles = Roles::of(&options);
     let fitted = match &options {
         Options::KMeans(options) => kmeans::train(name, options, roles, schema, batches),
         Options::Logistic(options) => evaluate::train(name, options, roles, schema, batches),

@@ -97,6 +97,20 @@ impl Options {
         }
     }
 
+    /// Whether the label is a number to predict, not a class.
+    #[must_use]
+    pub fn is_regression(&self) -> bool {
+        false
+    }
+
+    /// Whether rows whose features have a null are learned from.
+    #[must_use]
+    pub fn keeps_missing(&self) -> bool {
+        match self {
+            Self::KMeans(_) | Self::Logistic(_) => false,
+        }
+    }
+
     /// The seed of every random choice.
     #[must_use]
     pub fn seed(&self) -> u64 {

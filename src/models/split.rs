@@ -1,18 +1,17 @@
 //! Which rows are held out. Groups (artists) are dealt by a seeded hash of their name: the same on every platform, and
 //! a group stays in its part when others come or go. Rows without a group are dealt by their features, so that equal
-//! rows are never on both sides.
+//! rows are never on both sides. In time, rows of one instant are never on both sides either.
 
 use ndarray::ArrayView1;
 
-use super::dataset::{Codes, Dataset};
+use super::{
+    dataset::{Codes, Dataset},
+    options::{Labelled, SplitKind},
+};
 
-/// The column that says which rows belong together; never a feature of a model with a label.
-pub(super) const GROUP_COLUMN: &str = "artist";
-/// The column that gives the folds of `split = 'folds'`, if the query has it; never a feature of a model with a label.
-pub(super) const FOLD_COLUMN: &str = "fold";
 /// Folds of `split = 'folds'`.
 const FOLDS: u64 = 5;
-/// Shares of `split = 'artist'`: train up to the first, validation up to the second, test the rest.
+/// Shares of `split = 'artist'` and `'time'`: train up to the first, validation up to the second, test the rest.
 const TRAIN_UNTIL: f64 = 0.70;
 const VALIDATION_UNTIL: f64 = 0.85;
 
@@ -110,6 +109,62 @@ impl Groups {
     }
 }
 
+/// The part of each row, as the options ask for; what is in none is told.
+pub(super) fn parts(
+    dataset: &Dataset,
+    groups: &Groups,
+    options: &Labelled,
+    warnings: &mut Vec<String>,
+) -> Vec<Option<Part>> {
+    let (SplitKind::Time, Some(times)) = (options.split, &dataset.time) else {
+        return groups.parts().into_iter().map(Some).collect();
+    };
+    let gap_days = options.gap_days.unwrap_or_default();
+    let parts = by_time(times, microseconds(gap_days));
+    let left_out = parts.iter().filter(|part| part.is_none()).count();
+    if left_out > 0 {
+        warnings.push(format!(
+            "left {left_out} rows out of the evaluation, those in the {gap_days} days before each cut in time"
+        ));
+    }
+    parts
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a gap beyond the range of times is cut at its end, as every row is in it"
+)]
+fn microseconds(days: f64) -> i64 {
+    (days * 86_400e6) as i64
+}
+
+/// The part of each row by when it happened: up to the first cut, up to the second, from there on. Rows in the `gap`
+/// (microseconds) before a cut are in no part: what they lead to may lie beyond it.
+fn by_time(times: &[i64], gap: i64) -> Vec<Option<Part>> {
+    let mut sorted = times.to_vec();
+    sorted.sort_unstable();
+    let cut = |share: f64| sorted.get(index(share, sorted.len())).copied();
+    let (Some(first), Some(second)) = (cut(TRAIN_UNTIL), cut(VALIDATION_UNTIL)) else {
+        return Vec::new();
+    };
+    let part = |&time: &i64| match time {
+        _ if time >= second => Some(Part::Test),
+        _ if time >= first => (time < second.saturating_sub(gap)).then_some(Part::Validation),
+        _ => (time < first.saturating_sub(gap)).then_some(Part::Train),
+    };
+    times.iter().map(part).collect()
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "a share of fewer than 2^53 rows"
+)]
+fn index(share: f64, rows: usize) -> usize {
+    (share * rows as f64) as usize
+}
+
 /// The first eight bytes of BLAKE3 over the seed and `bytes`.
 pub(super) fn hash(seed: u64, bytes: &[u8]) -> u64 {
     let mut hasher = blake3::Hasher::new();
@@ -155,6 +210,34 @@ mod tests {
         assert!((counts["train"] - 4200_i32).abs() < 246, "{counts:?}");
         assert!((counts["validation"] - 900_i32).abs() < 192, "{counts:?}");
         assert!((counts["test"] - 900_i32).abs() < 192, "{counts:?}");
+    }
+
+    #[test]
+    fn time_is_cut_where_no_instant_is_split_and_a_gap_is_in_no_part() {
+        let size = |parts: &[Option<Part>], part| parts.iter().filter(|&&of| of == part).count();
+        let sizes = |parts: Vec<Option<Part>>| {
+            [
+                Some(Part::Train),
+                Some(Part::Validation),
+                Some(Part::Test),
+                None,
+            ]
+            .map(|part| size(&parts, part))
+        };
+        let one_each: Vec<i64> = (0..100).map(|row| row * 37 % 100).collect();
+        let parts = by_time(&one_each, 0);
+        let latest = |part| {
+            (0..100)
+                .filter(|&row| parts[row] == Some(part))
+                .map(|row| one_each[row])
+                .max()
+        };
+        assert_eq!(latest(Part::Train), Some(69));
+        assert_eq!(latest(Part::Validation), Some(84));
+        assert_eq!(sizes(parts), [70, 15, 15, 0]);
+        assert_eq!(sizes(by_time(&one_each, 5)), [65, 10, 15, 10]);
+        let ten_each: Vec<i64> = (0..100).map(|row| row % 10).collect();
+        assert_eq!(sizes(by_time(&ten_each, 0)), [70, 10, 20, 0]);
     }
 
     #[test]

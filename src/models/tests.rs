@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     CreateModel, Metric, OptionValue, Trained,
     fixtures::{ROWS, features, three_classes},
-    options::SplitKind,
+    options::{SplitKind, types},
     train,
 };
 use crate::error::{Error, Result};
@@ -14,6 +14,8 @@ use arrow::{
     compute::{concat_batches, take_record_batch},
     datatypes::{DataType, Field, Schema},
 };
+
+mod splits;
 
 /// A small trained model called `mood`.
 pub(super) fn trained() -> Trained {
@@ -350,11 +352,14 @@ fn options_are_refused_by_name() {
     let refused = |options: &[(&str, OptionValue)]| refusal(options, &rows);
     assert_eq!(
         refused(&[]),
-        "model 'mood': option 'type' is missing, expected 'kmeans' or 'logistic'"
+        format!(
+            "model 'mood': option 'type' is missing, expected {}",
+            types()
+        )
     );
     assert_eq!(
-        refused(&[("type", text("forest"))]),
-        "model 'mood': unknown type 'forest', expected 'kmeans' or 'logistic'"
+        refused(&[("type", text("oracle"))]),
+        format!("model 'mood': unknown type 'oracle', expected {}", types())
     );
     assert_eq!(
         refused(&[("type", text("kmeans"))]),
@@ -370,7 +375,7 @@ fn options_are_refused_by_name() {
             ("label", text("mood")),
             ("alpha", OptionValue::Float(0.1))
         ]),
-        "model 'mood': unknown option 'alpha', a 'logistic' model knows type, label, classes, split, l2, max_iterations, seed, allow_untrained"
+        "model 'mood': unknown option 'alpha', a 'logistic' model knows type, label, group, split, time, classes, label_inputs, fold, gap_days, id, deduplicate, seed, allow_untrained, l2, max_iterations"
     );
     assert_eq!(
         refused(&[
@@ -384,9 +389,9 @@ fn options_are_refused_by_name() {
         refused(&[
             ("type", text("logistic")),
             ("label", text("mood")),
-            ("split", text("time"))
+            ("split", text("random"))
         ]),
-        "model 'mood': split = 'time' is not offered yet, use 'artist', 'folds' or 'none'"
+        "model 'mood': unknown split 'random', expected 'artist', 'time', 'folds' or 'none'"
     );
 }
 

@@ -23,11 +23,6 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The name of the model.
-    pub(super) fn model(&self) -> &'a str {
-        self.model
-    }
-
     fn value(&mut self, name: &'static str) -> Option<&OptionValue> {
         self.known.push(name);
         self.given.get(name)
@@ -85,10 +80,33 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn flag(&mut self, name: &'static str) -> Result<bool> {
+        Ok(self.maybe_flag(name)?.unwrap_or(false))
+    }
+
+    pub(super) fn maybe_flag(&mut self, name: &'static str) -> Result<Option<bool>> {
         match self.value(name).cloned() {
-            None => Ok(false),
-            Some(OptionValue::Boolean(value)) => Ok(value),
+            None => Ok(None),
+            Some(OptionValue::Boolean(value)) => Ok(Some(value)),
             Some(other) => Err(self.expected(name, "true or false", &other)),
+        }
+    }
+
+    /// A list of columns.
+    pub(super) fn names(&mut self, name: &'static str) -> Result<Option<Vec<String>>> {
+        let Some(value) = self.value(name).cloned() else {
+            return Ok(None);
+        };
+        let column = |value: &OptionValue| match value {
+            OptionValue::Text(column) => Some(column.clone()),
+            _ => None,
+        };
+        let columns: Option<Vec<String>> = match &value {
+            OptionValue::List(values) => values.iter().map(column).collect(),
+            _ => None,
+        };
+        match columns {
+            Some(columns) => Ok(Some(columns)),
+            None => Err(self.expected(name, "a list of columns", &value)),
         }
     }
 
