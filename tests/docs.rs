@@ -89,7 +89,7 @@ fn documented_functions() -> BTreeMap<String, BTreeMap<String, Documentation>> {
     for function in moodlake::access::functions(&moodlake::access::Caller::owner()) {
         add(function.name(), function.documentation());
     }
-    for function in aggregate_functions() {
+    for function in aggregate_functions(&models) {
         add(function.name(), function.documentation());
     }
     sections

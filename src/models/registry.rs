@@ -127,7 +127,10 @@ pub fn row(
     };
     let status = match model.kind {
         ModelKind::Untrained => UNTRAINED,
-        ModelKind::KMeans(_) | ModelKind::Logistic(_) | ModelKind::Trees(_) => READY,
+        ModelKind::KMeans(_)
+        | ModelKind::Logistic(_)
+        | ModelKind::Trees(_)
+        | ModelKind::Als(_) => READY,
     };
     let artifact = json(&model)?;
     let checksum = checksum(&artifact);

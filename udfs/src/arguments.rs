@@ -148,6 +148,7 @@ impl ModelCall {
         match &model.kind {
             ModelKind::KMeans(kmeans) => Ok(Some(kmeans)),
             ModelKind::Untrained => Ok(None),
+            ModelKind::Als(_) => self.other_family(model, "k-means"),
             ModelKind::Logistic(_) | ModelKind::Trees(_) => {
                 plan_err!(
                     "{}: model '{}' is {}, use ml_predict",
@@ -171,15 +172,17 @@ impl ModelCall {
                     model.name
                 )
             }
-            ModelKind::Trees(_) => {
-                plan_err!(
-                    "{}: model '{}' is {}, expected a logistic one",
-                    self.function,
-                    model.name,
-                    model.kind.name()
-                )
-            }
+            ModelKind::Trees(_) | ModelKind::Als(_) => self.other_family(model, "logistic"),
         }
+    }
+
+    fn other_family<T>(&self, model: &Model, wanted: &str) -> Result<T> {
+        plan_err!(
+            "{}: model '{}' is {}, expected a {wanted} one",
+            self.function,
+            model.name,
+            model.kind.name()
+        )
     }
 
     /// The index of a class of the model, `None` if the model is not trained yet.

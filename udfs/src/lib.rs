@@ -4,6 +4,10 @@
 //! which the owner of the session fills before a statement is planned. The crate knows no server, no files and no
 //! Delta tables: what a relation function reads, it reads by SQL from the session's own tables.
 
+mod als_because;
+mod als_call;
+mod als_fold_in;
+mod als_score;
 mod arguments;
 mod feature_function;
 mod kmeans_assign;
@@ -35,7 +39,7 @@ use datafusion::{
     sql::sqlparser::ast,
 };
 
-pub use models::{FeatureStatistics, KMeans, Logistic, Model, ModelCheck, ModelKind, ModelSource};
+pub use models::{Als, Confidence, FeatureStatistics, KMeans, Logistic, Model, ModelCheck, ModelKind, ModelSource};
 pub use kernels::trees::{Combination, Tree, Trees};
 pub use relation::{Parameter, RelationFunctions, RelationSignature, relation_input};
 
@@ -47,7 +51,7 @@ pub fn register_all(ctx: &SessionContext, models: &Arc<ModelSource>) -> Result<(
     for function in scalar_functions(models) {
         ctx.register_udf(function.as_ref().clone());
     }
-    for function in aggregate_functions() {
+    for function in aggregate_functions(models) {
         ctx.register_udaf(function.as_ref().clone());
     }
     for (name, function) in table_functions(models) {
@@ -63,6 +67,8 @@ pub fn register_all(ctx: &SessionContext, models: &Arc<ModelSource>) -> Result<(
 #[must_use]
 pub fn scalar_functions(models: &Arc<ModelSource>) -> Vec<Arc<ScalarUDF>> {
     [
+        als_because::als_because(models),
+        als_score::als_score(models),
         kmeans_assign::kmeans_assign(models),
         kmeans_distance::kmeans_distance(models),
         local_time::local_time(),
@@ -79,11 +85,15 @@ pub fn scalar_functions(models: &Arc<ModelSource>) -> Vec<Arc<ScalarUDF>> {
 
 /// The functions of many rows.
 #[must_use]
-pub fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
-    [pearson::pearson(), pearson_test::pearson_test()]
-        .into_iter()
-        .map(Arc::new)
-        .collect()
+pub fn aggregate_functions(models: &Arc<ModelSource>) -> Vec<Arc<AggregateUDF>> {
+    [
+        als_fold_in::als_fold_in(models),
+        pearson::pearson(),
+        pearson_test::pearson_test(),
+    ]
+    .into_iter()
+    .map(Arc::new)
+    .collect()
 }
 
 /// The functions in `FROM`, with their names.
@@ -151,7 +161,7 @@ mod tests {
         let models = Arc::new(ModelSource::new());
         let mut seen = BTreeSet::new();
         let scalars = scalar_functions(&models);
-        let aggregates = aggregate_functions();
+        let aggregates = aggregate_functions(&models);
         let documented = scalars
             .iter()
             .map(|function| (function.name(), function.documentation()))

@@ -14,6 +14,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::kernels::trees::{Combination, Trees};
 
+pub use als::{Als, Confidence};
+
+mod als;
 mod shape_of_trees;
 
 /// A trained model: enough to predict and to explain, nothing about how it was trained.
@@ -62,6 +65,8 @@ pub enum ModelKind {
     Logistic(Logistic),
     /// Classes or a number, by a forest or by boosting: the same functions, which take missing values too.
     Trees(Trees),
+    /// What listeners would play: `als_fold_in`, `als_score`, `als_because`.
+    Als(Als),
     /// Nothing yet, for want of rows to train on: every function answers null.
     Untrained,
 }
@@ -118,6 +123,7 @@ impl Model {
             ModelKind::KMeans(kmeans) => kmeans.problem(self.features.len()),
             ModelKind::Logistic(logistic) => logistic.problem(self.features.len()),
             ModelKind::Trees(trees) => shape_of_trees::problem(trees, self.features.len()),
+            ModelKind::Als(als) => als.problem(),
             ModelKind::Untrained => None,
         };
         let no_features = self
@@ -152,6 +158,7 @@ impl ModelKind {
                 ..
             }) => "a random forest",
             Self::Trees(_) => "boosted trees",
+            Self::Als(_) => "of type 'als'",
             Self::Untrained => "not trained yet",
         }
     }

@@ -14,7 +14,7 @@ use rayon::prelude::*;
 pub use fold_in::FoldIn;
 pub use interactions::Interactions;
 pub use matrix::Matrix;
-pub use ranking::{scores, top};
+pub use ranking::{score, scores, top};
 
 use dense::{LANES, add_rows, dot, scaled_add, times_symmetric};
 use interactions::Rows;

@@ -4,11 +4,17 @@ use std::cmp::Ordering;
 
 use super::{Matrix, dense};
 
+/// The score of one item for a listener's factors.
+#[must_use]
+pub fn score(items: &Matrix, item: usize, listener: &[f64]) -> f64 {
+    dense::exact_dot(listener, items.row(item))
+}
+
 /// The score of each item for a listener's factors; shape `[n_items]`.
 #[must_use]
 pub fn scores(items: &Matrix, listener: &[f64]) -> Vec<f64> {
     (0..items.rows())
-        .map(|item| dense::exact_dot(listener, items.row(item)))
+        .map(|item| score(items, item, listener))
         .collect()
 }
 
