@@ -5,8 +5,17 @@
 
 use serde::{Deserialize, Serialize};
 
+mod bins;
+mod candidates;
 mod compact;
+pub mod forest;
+mod forest_tree;
+mod impurity;
+mod partition;
 pub mod predict;
+mod target;
+
+pub use target::Target;
 
 /// What a node that splits on nothing has for a feature.
 pub const LEAF: u16 = u16::MAX;
