@@ -11,6 +11,7 @@ pub mod normal;
 pub mod p_value;
 pub mod shapley;
 pub mod sliding;
+pub mod tree_shap;
 pub mod trees;
 
 /// Rows worked on together: a block of a dozen features in f64 fits the first-level cache (256 × 12 × 8 B = 24 KiB).
