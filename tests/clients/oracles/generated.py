@@ -55,3 +55,11 @@ def clusters(rows: int, seed: int, centres: int) -> dict[str, numpy.ndarray]:
     centre = 2.0 * random.normal(size=(centres, len(FEATURES)))
     values = centre[random.integers(centres, size=rows)] + random.normal(size=(rows, len(FEATURES)))
     return dict(zip(FEATURES, values.T))
+
+
+def curved(rows: int, seed: int) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """Standardised features, and a margin that bends and multiplies them."""
+    values = standardised(matrix(features(rows, seed)))
+    danceability, energy, loudness, valence, tempo = values.T
+    margin = danceability * energy + numpy.abs(loudness) + numpy.sin(2 * valence) + 0.5 * tempo
+    return values, 1.5 * (margin - margin.mean())

@@ -3,10 +3,9 @@
 import numpy
 import pytest
 import shap
+from explanations import EXPLAINED, TOLERANCE, explained
 from generated import FEATURES, finished, matrix, moods
 
-TOLERANCE = 1e-9
-EXPLAINED = 40
 COLUMNS = ", ".join(FEATURES)
 
 
@@ -25,24 +24,6 @@ def binary(lake):
     return table, matrix(columns)
 
 
-def explained(lake, model, table, output, label) -> tuple[numpy.ndarray, numpy.ndarray]:
-    """Contributions `[n_rows][n_features]` and the baseline, as shap_explain gives them."""
-    found = lake.rows(
-        f"select row, feature, contribution, baseline, prediction from shap_explain('{model}',"
-        f" (select row, {COLUMNS} from {table} where row < {EXPLAINED}),"
-        f" class => '{label}', output => '{output}')"
-    )
-    contributions = numpy.full((EXPLAINED, len(FEATURES)), numpy.nan)
-    predictions = numpy.full(EXPLAINED, numpy.nan)
-    for row in found:
-        contributions[row["row"], FEATURES.index(row["feature"])] = row["contribution"]
-        predictions[row["row"]] = row["prediction"]
-    baselines = numpy.array([row["baseline"] for row in found])
-    assert numpy.ptp(baselines) == 0
-    assert contributions.sum(axis=1) + baselines[0] == pytest.approx(predictions, abs=TOLERANCE)
-    return contributions, baselines[0]
-
-
 def raw(artifact: dict) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
     """Weights `[n_outputs][n_features]` and intercepts for features in their own units, and the means."""
     means, scales = numpy.array(artifact["means"]), numpy.array(artifact["scales"])
@@ -52,7 +33,7 @@ def raw(artifact: dict) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
 
 def test_margin(lake, binary):
     table, values = binary
-    found, baseline = explained(lake, "explained", table, "margin", "true")
+    found, baseline, _ = explained(lake, "explained", table, "class => 'true'")
     weights, intercepts, means = raw(lake.artifact("explained"))
     explainer = shap.LinearExplainer((weights[0], intercepts[0]), means[numpy.newaxis])
     assert found == pytest.approx(explainer.shap_values(values[:EXPLAINED]), abs=TOLERANCE)
@@ -61,7 +42,8 @@ def test_margin(lake, binary):
 
 def test_probability(lake, binary):
     table, values = binary
-    found, baseline = explained(lake, "explained", table, "probability", "true")
+    more = ["class => 'true'", "output => 'probability'"]
+    found, baseline, _ = explained(lake, "explained", table, *more)
     weights, intercepts, means = raw(lake.artifact("explained"))
 
     def probability(rows):
@@ -86,7 +68,7 @@ def test_margin_of_three_classes(lake):
     artifact = lake.artifact("explained_moods")
     weights, intercepts, means = raw(artifact)
     for number, mood in enumerate(artifact["classes"]):
-        found, baseline = explained(lake, "explained_moods", table, "margin", mood)
+        found, baseline, _ = explained(lake, "explained_moods", table, f"class => '{mood}'")
         explainer = shap.LinearExplainer((weights[number], intercepts[number]), means[numpy.newaxis])
         expected = explainer.shap_values(matrix(columns)[:EXPLAINED])
         assert found == pytest.approx(expected, abs=TOLERANCE)
