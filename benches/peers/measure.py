@@ -22,6 +22,7 @@ from cases import CASES, Case, scaled  # noqa: E402
 HERE = pathlib.Path(__file__).resolve().parent
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "moodlake"
 THREADS = 2
+CALLS, WARM_UP = 200, 5
 BIG_MESSAGES = {DatabaseOptions.WITH_MAX_MSG_SIZE.value: str(256 << 20)}
 
 
@@ -34,6 +35,26 @@ def main() -> None:
     for case in CASES:
         if not arguments.cases or case.name in arguments.cases:
             print(compare(case, arguments), flush=True)
+    if not arguments.cases:
+        recommend(arguments)
+
+
+def recommend(arguments: argparse.Namespace) -> None:
+    """How long one listener waits for recommendations, on a lake that the demo has made."""
+    with tempfile.TemporaryDirectory(prefix="moodlake-peers-") as folder:
+        lake = pathlib.Path(folder)
+        catalogue = ["--catalog", arguments.catalog] if arguments.catalog else []
+        command = [arguments.moodlake, "demo", "--dir", lake, *catalogue]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with serving(arguments.moodlake, lake) as session:
+            tracks = session.value("select count(*) from silver.tracks")
+            print(f"\n| one listener, {tracks:,} tracks, over ADBC | p50, ms | p99, ms | aim |\n|---|---|---|---|")
+            for sql in ("select * from recommend('mirror')", "select * from recommend('coach')"):
+                for _ in range(WARM_UP):
+                    session.seconds(sql)
+                taken = sorted(1e3 * session.seconds(sql) for _ in range(CALLS))
+                p50, p99 = (taken[int(part * CALLS)] for part in (0.5, 0.99))
+                print(f"| `{sql}` | {p50:.1f} | {p99:.1f} | p50 ≤ 20 |", flush=True)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -45,6 +66,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--moodlake", type=pathlib.Path, default=target / "release" / "moodlake", help="the binary")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the rows")
     parser.add_argument("--runs", type=int, default=5, help="runs that count, after one that does not")
+    parser.add_argument("--catalog", type=pathlib.Path, help="Kaggle's Spotify Tracks Dataset, for recommend")
     arguments = parser.parse_args()
     if unknown := set(arguments.cases) - set(names):
         parser.error(f"unknown case {min(unknown)!r}, expected some of {', '.join(names)}")
@@ -100,6 +122,12 @@ class Session:
         """The only value of a statement."""
         return self.ask(sql).column(0)[0].as_py()
 
+    def seconds(self, sql: str) -> float:
+        """How long a statement takes until all its rows are here."""
+        started = time.perf_counter()
+        self.ask(sql)
+        return time.perf_counter() - started
+
     def load(self, table) -> None:
         """Makes the table `data`."""
         with self._connection.cursor() as cursor:
@@ -109,11 +137,7 @@ class Session:
         """Seconds of each run after the first, the peak of the server's memory and what was achieved."""
         if case.before:
             self.ask(case.before)
-        taken = []
-        for _ in range(runs + 1):
-            started = time.perf_counter()
-            self.ask(case.statement)
-            taken.append(time.perf_counter() - started)
+        taken = [self.seconds(case.statement) for _ in range(runs + 1)]
         status = pathlib.Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
         peak = int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1000
         return {"seconds": taken[1:], "peak_mb": peak, "quality": case.quality(self)}

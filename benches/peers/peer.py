@@ -12,14 +12,18 @@ import time
 import lightgbm
 import numpy
 import polars
+import ranking
+import scipy.sparse
 import scipy.stats
 import shap
+from implicit.als import AlternatingLeastSquares
 from rows import FEATURES
 from sklearn.cluster import KMeans
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 THREADS = 2
 
@@ -128,6 +132,27 @@ class Shapley(Forest):
         shap.TreeExplainer(self.model).shap_values(values[:500])
 
 
+class Als:
+    """implicit's alternating least squares, whose confidence in a pair without plays is 1."""
+
+    def run(self, folder: pathlib.Path) -> None:
+        table = read(folder).filter(~polars.col("is_test"))
+        user, item = table["user_id"].to_numpy(), table["track_id"].to_numpy()
+        confidence = scipy.sparse.csr_matrix((1 + table["plays"].to_numpy(), (user, item)))
+        self.model = AlternatingLeastSquares(
+            factors=64, regularization=1.0, alpha=1.0, iterations=15, use_cg=True, num_threads=THREADS, random_state=0
+        )
+        # It has threads of its own.
+        with threadpool_limits(1, "blas"):
+            self.model.fit(confidence, show_progress=False)
+
+    def quality(self, folder: pathlib.Path) -> float:
+        table = read(folder, ["user_id", "track_id", "is_test"])
+        items = self.model.item_factors
+        known, hidden = ranking.judged(*(table[name].to_numpy() for name in table.columns), len(items))
+        return ranking.ndcg(self.model.user_factors[: ranking.JUDGED] @ items.T, known, hidden)
+
+
 PEERS = {
     "pearson": Pearson,
     "pearson_groups": PearsonGroups,
@@ -136,6 +161,7 @@ PEERS = {
     "forest": Forest,
     "gbdt": Boosting,
     "shap": Shapley,
+    "als": Als,
 }
 
 

@@ -46,17 +46,25 @@ def labelled(values: numpy.ndarray, margin: numpy.ndarray, random: numpy.random.
 
 
 def plays(rows: int) -> pyarrow.Table:
-    """How often listeners played tracks: tastes in ten dimensions, some tracks far more popular than others."""
+    """How often listeners played tracks, by ten tastes; a fifth of the pairs is kept for testing."""
     random = numpy.random.default_rng(5)
-    users, items = max(20, rows // 100), max(10, rows // 200)
-    tastes, sounds = random.normal(size=(users, 10)), random.normal(size=(items, 10))
-    popularity = random.zipf(1.3, size=items).clip(max=1000).astype(float)
-    drawn_users = random.integers(users, size=4 * rows)
-    drawn_items = random.choice(items, size=4 * rows, p=popularity / popularity.sum())
-    liking = 1 / (1 + numpy.exp(-(tastes[drawn_users] * sounds[drawn_items]).sum(axis=1)))
-    played = random.random(4 * rows) < liking
-    pair, counts = numpy.unique(drawn_users[played] * items + drawn_items[played], return_counts=True)
-    chosen = random.permutation(len(pair))[:rows]
+    users, items = max(250, rows // 100), max(100, rows // 200)
+    tastes = random.dirichlet(numpy.full(10, 0.2), size=users)
+    sounds = random.dirichlet(numpy.full(items, 0.1), size=10).cumsum(axis=1)
+    drawn = 4 * rows
+    user = random.integers(users, size=drawn)
+    taste = (tastes.cumsum(axis=1)[user] < random.random(drawn)[:, None]).sum(axis=1).clip(max=9)
+    item = numpy.empty(drawn, dtype=int)
+    for number in range(10):
+        of_taste = taste == number
+        item[of_taste] = numpy.searchsorted(sounds[number], random.random(of_taste.sum())).clip(max=items - 1)
+    pair, counts = numpy.unique(user * items + item, return_counts=True)
+    chosen = numpy.sort(random.permutation(len(pair))[:rows])
     return pyarrow.table(
-        {"user_id": pair[chosen] // items, "track_id": pair[chosen] % items, "plays": counts[chosen].astype(float)}
+        {
+            "user_id": pair[chosen] // items,
+            "track_id": pair[chosen] % items,
+            "plays": counts[chosen].astype(float),
+            "is_test": random.random(len(chosen)) < 0.2,
+        }
     )
