@@ -29,7 +29,6 @@ mod options;
 mod ranking;
 pub mod registry;
 mod scaler;
-mod silhouette;
 mod split;
 mod stop;
 pub(crate) mod store;

@@ -363,7 +363,7 @@ fn options_are_refused_by_name() {
     );
     assert_eq!(
         refused(&[("type", text("kmeans"))]),
-        "model 'mood': option 'k' is missing, give the number of clusters, such as k = 5"
+        "model 'mood': option 'k' is missing, give the number of clusters, such as k = 5, or k = 'auto'"
     );
     assert_eq!(
         refused(&[("type", text("kmeans")), ("k", OptionValue::Integer(1))]),

@@ -54,6 +54,28 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// As [`whole`](Self::whole), or a word, which is given back as no number.
+    #[expect(clippy::option_option, reason = "the outer one is for what is absent")]
+    pub(super) fn whole_or(
+        &mut self,
+        name: &'static str,
+        word: &str,
+        low: u64,
+        high: u64,
+    ) -> Result<Option<Option<u64>>> {
+        match self.given.get(name).cloned() {
+            Some(OptionValue::Text(text)) if text == word => {
+                self.known.push(name);
+                Ok(Some(None))
+            }
+            Some(OptionValue::Text(text)) => {
+                let wanted = format!("a whole number from {low} to {high} or '{word}'");
+                Err(self.expected(name, &wanted, &OptionValue::Text(text)))
+            }
+            _ => Ok(self.whole(name, low, high)?.map(Some)),
+        }
+    }
+
     #[expect(
         clippy::cast_precision_loss,
         reason = "a penalty beyond 2^53 is no different from its neighbours"

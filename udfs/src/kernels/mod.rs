@@ -4,18 +4,29 @@
 //! Callers have checked the shapes (see [`Model::validate`](crate::Model::validate)) and passed finite values.
 
 pub mod als;
+pub mod kmeans;
+pub mod kmeans_choice;
+mod kmeans_starts;
 pub mod logistic;
 pub mod moments;
 pub mod nearest;
 pub mod normal;
 pub mod p_value;
+pub mod rand_index;
+pub mod rows;
+pub mod scaler;
 pub mod shapley;
+pub mod silhouette;
 pub mod sliding;
 pub mod tree_shap;
 pub mod trees;
 
 /// Rows worked on together: a block of a dozen features in f64 fits the first-level cache (256 × 12 × 8 B = 24 KiB).
 pub(crate) const BLOCK_ROWS: usize = 256;
+
+/// Rows that a thread takes at a time. Sums are made for each chunk and combined in order, so that they do not depend
+/// on the number of threads.
+pub(crate) const CHUNK_ROWS: usize = 4096;
 
 /// Models fitted to Fisher's iris by scikit-learn 1.9.1 (`StandardScaler` and default `LogisticRegression`, `KMeans(3)`),
 /// their parameters rounded to six digits and set back before its predictions were taken.
