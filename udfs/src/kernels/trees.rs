@@ -6,13 +6,17 @@
 use serde::{Deserialize, Serialize};
 
 mod bins;
+mod boosted_tree;
+pub mod boosting;
 mod candidates;
 mod compact;
 pub mod forest;
 mod forest_tree;
 mod impurity;
+mod loss;
 mod partition;
 pub mod predict;
+mod sums;
 mod target;
 
 pub use target::Target;

@@ -77,6 +77,11 @@ impl FeatureBins {
         bins
     }
 
+    /// Bins of values.
+    pub(super) fn len(&self) -> usize {
+        self.lows.len()
+    }
+
     /// What separates the values up to bin `left` from those of bin `right` on; of all values if there is none.
     pub(super) fn threshold(&self, left: usize, right: Option<usize>) -> f64 {
         match right {

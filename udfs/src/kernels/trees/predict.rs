@@ -3,6 +3,8 @@
 //! Trees are walked one after the other over a block of rows, so that a tree stays in the cache while it is walked. The
 //! answers are added in the order of the trees, whatever the block: a row's answer does not depend on its neighbours.
 
+use rayon::prelude::*;
+
 use super::{Combination, LEAF, Tree, Trees};
 use crate::kernels::{
     BLOCK_ROWS,
@@ -95,6 +97,14 @@ pub fn predict_rows(trees: &Trees, rows: &[f64], n_features: usize) -> Vec<f64> 
             scores
         }
     }
+}
+
+/// The same on all threads, for many rows.
+#[must_use]
+pub fn predict_in_parallel(trees: &Trees, rows: &[f64], n_features: usize) -> Vec<f64> {
+    rows.par_chunks(n_features.max(1) * BLOCK_ROWS)
+        .flat_map_iter(|rows| predict_rows(trees, rows, n_features))
+        .collect()
 }
 
 /// What the model says of rows given as columns `[n_features][n_rows]`: the probability of each class,

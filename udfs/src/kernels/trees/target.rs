@@ -24,6 +24,14 @@ impl Target<'_> {
         }
     }
 
+    /// Labels.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Classes { of_row, .. } => of_row.len(),
+            Self::Numbers(numbers) => numbers.len(),
+        }
+    }
+
     /// Numbers a model of it answers with, as [`Trees::base`](super::Trees::base) has them.
     pub(super) fn n_outputs(&self) -> usize {
         match self {
