@@ -6,14 +6,15 @@
 use std::{cmp::Ordering, collections::BTreeMap};
 
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
+use moodlake_udfs::FeatureStatistics;
 use ndarray::{Array2, ArrayView1, Axis};
 
 use super::TOO_FEW_ROWS;
 use crate::error::Result;
 use codes::NULL;
-use reader::Reader;
 
 pub(super) use codes::Codes;
+pub(super) use reader::Reader;
 pub(super) use roles::Roles;
 
 mod codes;
@@ -35,6 +36,8 @@ pub(super) struct Dataset {
     /// When each row happened, in microseconds since 1970.
     pub(super) time: Option<Vec<i64>>,
     pub(super) id: Option<Codes>,
+    /// Rows of the query in which each feature is null or not finite; `[n_features]`.
+    pub(super) null_counts: Vec<u64>,
     /// What was dropped, in words.
     pub(super) warnings: Vec<String>,
 }
@@ -123,6 +126,7 @@ impl Dataset {
             missing.look_at(roles.time, |row| time[row].is_none());
         }
         let shape = (rows, features.len());
+        let null_counts = columns.iter().map(|column| not_finite(column)).collect();
         let every = Self {
             values: Array2::from_shape_fn(shape, |(row, column)| columns[column][row]),
             features,
@@ -132,6 +136,7 @@ impl Dataset {
             fold,
             time: time.map(|times| times.into_iter().map(Option::unwrap_or_default).collect()),
             id,
+            null_counts,
             warnings: Vec::new(),
         };
         Ok((every, missing))
@@ -153,8 +158,18 @@ impl Dataset {
             fold: codes(&self.fold),
             time: chosen(self.time.as_deref(), rows),
             id: codes(&self.id),
+            null_counts: self.null_counts.clone(),
             warnings: self.warnings.clone(),
         }
+    }
+
+    /// What each feature looks like in these rows, summed up in their order.
+    pub(super) fn statistics(&self) -> Vec<FeatureStatistics> {
+        let columns = self.values.columns().into_iter();
+        columns
+            .zip(&self.null_counts)
+            .map(|(column, &null_count)| statistics(column, null_count))
+            .collect()
     }
 
     /// Whether rows `a` and `b` have the same features.
@@ -290,6 +305,30 @@ impl Missing {
                 columns.join(", ")
             )
         })
+    }
+}
+
+fn not_finite(values: &[f64]) -> u64 {
+    values.iter().filter(|value| !value.is_finite()).count() as u64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "fewer than 2^53 rows")]
+fn statistics(column: ArrayView1<'_, f64>, null_count: u64) -> FeatureStatistics {
+    let known = || column.iter().copied().filter(|value| value.is_finite());
+    let count = known().count() as u64;
+    let of_known = |sum: f64| if count == 0 { 0.0 } else { sum / count as f64 };
+    let mean = of_known(known().sum());
+    let variance = of_known(known().map(|value| (value - mean).powi(2)).sum());
+    let (min, max) = known().fold((f64::MAX, f64::MIN), |(min, max), value| {
+        (min.min(value), max.max(value))
+    });
+    FeatureStatistics {
+        count,
+        null_count,
+        mean,
+        std_dev: variance.sqrt(),
+        min: if count == 0 { 0.0 } else { min },
+        max: if count == 0 { 0.0 } else { max },
     }
 }
 

@@ -15,6 +15,7 @@ pub use metrics::Metric;
 pub use options::{OptionValue, Options};
 pub(crate) use stop::Waiting;
 
+mod als;
 mod bootstrap;
 mod dataset;
 mod evaluate;
@@ -124,6 +125,7 @@ pub fn train(
     let input_rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
     let roles = Roles::of(&options);
     let fitted = match &options {
+        Options::Als(options) => als::train(name, options, schema, batches),
         Options::KMeans(options) => kmeans::train(name, options, roles, schema, batches),
         Options::Logistic(options) => evaluate::train(name, options, roles, schema, batches),
     };

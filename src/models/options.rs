@@ -10,10 +10,12 @@ use serde::Serialize;
 use crate::error::Result;
 use reader::Reader;
 
+pub(super) use als::AlsOptions;
 pub(super) use kmeans::KMeansOptions;
 pub(super) use labelled::{Labelled, SplitKind};
 pub(super) use logistic::LogisticOptions;
 
+mod als;
 mod kmeans;
 mod labelled;
 mod logistic;
@@ -23,7 +25,10 @@ mod reader;
 type Family = fn(&mut Reader<'_>, &Schema) -> Result<Options>;
 
 /// The values of option `type`, and what reads the other options then.
-const FAMILIES: [(&str, Family); 2] = [
+const FAMILIES: [(&str, Family); 3] = [
+    ("als", |reader, schema| {
+        AlsOptions::read(reader, schema).map(Options::Als)
+    }),
     ("kmeans", |reader, _| {
         KMeansOptions::read(reader).map(Options::KMeans)
     }),
@@ -52,6 +57,8 @@ pub enum OptionValue {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum Options {
+    /// `type = 'als'`
+    Als(AlsOptions),
     /// `type = 'kmeans'`
     KMeans(KMeansOptions),
     /// `type = 'logistic'`
@@ -83,6 +90,7 @@ impl Options {
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
+            Self::Als(_) => "als",
             Self::KMeans(_) => "kmeans",
             Self::Logistic(_) => "logistic",
         }
@@ -92,7 +100,7 @@ impl Options {
     #[must_use]
     pub fn labelled(&self) -> Option<&Labelled> {
         match self {
-            Self::KMeans(_) => None,
+            Self::Als(_) | Self::KMeans(_) => None,
             Self::Logistic(options) => Some(&options.labelled),
         }
     }
@@ -107,7 +115,7 @@ impl Options {
     #[must_use]
     pub fn keeps_missing(&self) -> bool {
         match self {
-            Self::KMeans(_) | Self::Logistic(_) => false,
+            Self::Als(_) | Self::KMeans(_) | Self::Logistic(_) => false,
         }
     }
 
@@ -115,6 +123,7 @@ impl Options {
     #[must_use]
     pub fn seed(&self) -> u64 {
         match self {
+            Self::Als(options) => options.seed,
             Self::KMeans(options) => options.seed,
             Self::Logistic(options) => options.labelled.seed,
         }
@@ -124,6 +133,7 @@ impl Options {
     #[must_use]
     pub fn allows_untrained(&self) -> bool {
         match self {
+            Self::Als(options) => options.allow_untrained,
             Self::KMeans(options) => options.allow_untrained,
             Self::Logistic(options) => options.labelled.allow_untrained,
         }
@@ -132,8 +142,12 @@ impl Options {
     /// How rows are held out.
     #[must_use]
     pub fn split(&self) -> SplitKind {
-        self.labelled()
-            .map_or(SplitKind::None, |labelled| labelled.split)
+        match self {
+            Self::Als(options) => options.split,
+            _ => self
+                .labelled()
+                .map_or(SplitKind::None, |labelled| labelled.split),
+        }
     }
 }
 

@@ -114,10 +114,11 @@ pub(crate) fn list_of(element: DataType) -> DataType {
     DataType::List(Field::new_list_field(element, true).into())
 }
 
+/// Whether a type can name a track: whole numbers can.
 fn is_text(given: &DataType) -> bool {
     match given {
         DataType::Dictionary(_, values) => is_text(values),
-        given => given.is_string() || given.is_null(),
+        given => given.is_string() || given.is_integer() || given.is_null(),
     }
 }
 

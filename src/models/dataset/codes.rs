@@ -50,7 +50,7 @@ impl Codes {
         Ok(())
     }
 
-    pub(super) fn select(&self, rows: &[usize]) -> Self {
+    pub(in crate::models) fn select(&self, rows: &[usize]) -> Self {
         Self {
             names: self.names.clone(),
             of_row: rows.iter().map(|&row| self.of_row[row]).collect(),
@@ -83,7 +83,7 @@ impl Codes {
     }
 
     /// The names at `order` in that order; the others must have no rows.
-    fn renumbered(&self, order: &[usize]) -> Self {
+    pub(in crate::models) fn renumbered(&self, order: &[usize]) -> Self {
         let mut new_code = vec![NULL; self.names.len()];
         for (code, &at) in (0_u32..).zip(order) {
             new_code[at] = code;

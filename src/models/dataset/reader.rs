@@ -10,15 +10,15 @@ use super::{Codes, Roles};
 use crate::error::{Error, Result};
 
 /// Reads the columns of the query of the model called `model`.
-pub(super) struct Reader<'a> {
-    pub(super) model: &'a str,
-    pub(super) schema: &'a SchemaRef,
-    pub(super) batches: &'a [RecordBatch],
+pub(in crate::models) struct Reader<'a> {
+    pub(in crate::models) model: &'a str,
+    pub(in crate::models) schema: &'a SchemaRef,
+    pub(in crate::models) batches: &'a [RecordBatch],
 }
 
 impl<'a> Reader<'a> {
     /// The names of the feature columns, and each as numbers.
-    pub(super) fn features(&self, roles: Roles<'_>) -> Result<(Vec<String>, Vec<Vec<f64>>)> {
+    pub(in crate::models) fn features(&self, roles: Roles<'_>) -> Result<(Vec<String>, Vec<Vec<f64>>)> {
         let fields: Vec<(usize, &Field)> = roles.features(self.schema).collect();
         if fields.is_empty() {
             return Err(self.error("the query has no feature columns"));
@@ -44,9 +44,14 @@ impl<'a> Reader<'a> {
     }
 
     /// A label that is a number, null as NaN.
-    pub(super) fn target(&self, name: &str) -> Result<Vec<f64>> {
-        let (at, field) = self.column(name, "label")?;
-        self.numbers(at, field, "label")
+    pub(in crate::models) fn target(&self, name: &str) -> Result<Vec<f64>> {
+        self.number(name, "label")
+    }
+
+    /// A column of numbers that is no feature, null as NaN.
+    pub(in crate::models) fn number(&self, name: &str, role: &str) -> Result<Vec<f64>> {
+        let (at, field) = self.column(name, role)?;
+        self.numbers(at, field, role)
     }
 
     /// A column as numbers, null as NaN and -0 as 0.
@@ -74,7 +79,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A column of names.
-    pub(super) fn codes(&self, name: &str, role: &str) -> Result<Codes> {
+    pub(in crate::models) fn codes(&self, name: &str, role: &str) -> Result<Codes> {
         let (at, field) = self.column(name, role)?;
         if !is_nameable(field.data_type()) {
             let kind = field.data_type();
@@ -86,7 +91,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A column of times, in microseconds since 1970; null as none.
-    pub(super) fn times(&self, name: &str) -> Result<Vec<Option<i64>>> {
+    pub(in crate::models) fn times(&self, name: &str) -> Result<Vec<Option<i64>>> {
         let (at, field) = self.column(name, "time")?;
         let kind = field.data_type();
         if !matches!(
@@ -117,7 +122,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    pub(super) fn error(&self, message: &str) -> Error {
+    pub(in crate::models) fn error(&self, message: &str) -> Error {
         Error::Input(format!("model '{}': {message}", self.model))
     }
 }

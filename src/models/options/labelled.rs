@@ -11,7 +11,7 @@ const GROUP_COLUMN: &str = "artist";
 /// The column that gives the folds of `split = 'folds'`, unless option `fold` names another.
 const FOLD_COLUMN: &str = "fold";
 /// The columns that say when a row happened, unless option `time` names another.
-const TIME_COLUMNS: [&str; 4] = ["played_at", "listened_at", "started_at", "created_at"];
+pub(super) const TIME_COLUMNS: [&str; 4] = ["played_at", "listened_at", "started_at", "created_at"];
 
 /// The label of a model, and how its quality is measured.
 #[derive(Clone, Debug, PartialEq, Serialize)]
