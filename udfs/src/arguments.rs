@@ -24,8 +24,9 @@ use datafusion::{
 };
 
 use crate::{
-    models::{KMeans, Logistic, Model, ModelKind, ModelSource},
+    models::{KMeans, Model, ModelKind, ModelSource},
     numbers::{coerce_numbers, is_numeric, named_signature},
+    predictions::{classes, is_number},
 };
 
 /// The part of a model function that is the same in all of them.
@@ -160,10 +161,10 @@ impl ModelCall {
         }
     }
 
-    /// The classes of a model, `None` if it is not trained yet.
-    pub(crate) fn logistic<'a>(&self, model: &'a Model) -> Result<Option<&'a Logistic>> {
+    /// A model that predicts, `None` if it is not trained yet.
+    pub(crate) fn predictor<'a>(&self, model: &'a Model) -> Result<Option<&'a Model>> {
         match &model.kind {
-            ModelKind::Logistic(logistic) => Ok(Some(logistic)),
+            ModelKind::Logistic(_) | ModelKind::Trees(_) => Ok(Some(model)),
             ModelKind::Untrained => Ok(None),
             ModelKind::KMeans(_) => {
                 plan_err!(
@@ -172,7 +173,14 @@ impl ModelCall {
                     model.name
                 )
             }
-            ModelKind::Trees(_) | ModelKind::Als(_) => self.other_family(model, "logistic"),
+            ModelKind::Als(_) => {
+                plan_err!(
+                    "{}: model '{}' is {}, use als_score",
+                    self.function,
+                    model.name,
+                    model.kind.name()
+                )
+            }
         }
     }
 
@@ -187,9 +195,17 @@ impl ModelCall {
 
     /// The index of a class of the model, `None` if the model is not trained yet.
     pub(crate) fn class_index(&self, model: &Model, class: &str) -> Result<Option<usize>> {
-        let Some(Logistic { classes, .. }) = self.logistic(model)? else {
+        if self.predictor(model)?.is_none() {
             return Ok(None);
-        };
+        }
+        if is_number(model) {
+            return plan_err!(
+                "{}: model '{}' predicts a number, it has no classes",
+                self.function,
+                model.name
+            );
+        }
+        let classes = classes(model);
         if let Some(index) = classes.iter().position(|known| known == class) {
             return Ok(Some(index));
         }
@@ -322,6 +338,8 @@ where
 #[derive(Debug)]
 pub(crate) struct Features {
     columns: Vec<Float64Array>,
+    /// Rows where there are features at all, known or not; `None` if all are.
+    pub(crate) given: Option<NullBuffer>,
     /// Rows where every feature is known and finite; `None` if all are.
     pub(crate) usable: Option<NullBuffer>,
 }
@@ -351,7 +369,11 @@ impl Features {
                 usable = NullBuffer::union(usable.as_ref(), Some(&finite));
             }
         }
-        Self { columns, usable }
+        Self {
+            columns,
+            given: outer.cloned(),
+            usable,
+        }
     }
 
     /// The columns as slices; shape `[n_features][n_rows]`. Rows that are not usable hold arbitrary values.
@@ -364,6 +386,21 @@ impl Features {
 
     pub(crate) fn columns(&self) -> &[Float64Array] {
         &self.columns
+    }
+
+    /// The columns with NaN where a value is null or not finite: what is missing to trees; shape `[n_features][n_rows]`.
+    pub(crate) fn with_missing(&self) -> Vec<Vec<f64>> {
+        let known =
+            |value: Option<f64>| value.filter(|value| value.is_finite()).unwrap_or(f64::NAN);
+        let columns = self.columns.iter();
+        columns
+            .map(|column| column.iter().map(known).collect())
+            .collect()
+    }
+
+    /// How many rows there are.
+    pub(crate) fn rows(&self) -> usize {
+        self.columns.first().map_or(0, Array::len)
     }
 
     pub(crate) fn is_usable(&self, row: usize) -> bool {

@@ -30,7 +30,8 @@ pub(crate) struct FeatureFunction<F> {
     pub(crate) call: ModelCall,
     /// The parameters of a model of this family, `None` if it is not trained yet; refuses another family.
     pub(crate) family: for<'a> fn(&ModelCall, &'a Model) -> Result<Option<&'a F>>,
-    pub(crate) returns: DataType,
+    /// The type of the answer; without a model if its name is null.
+    pub(crate) returns: fn(Option<&Model>) -> DataType,
     /// The answer for each row; null where the features are not usable.
     pub(crate) answer: fn(&F, &Features) -> ArrayRef,
     pub(crate) documentation: fn() -> Option<&'static Documentation>,
@@ -68,14 +69,15 @@ impl<F: std::fmt::Debug + Clone + Send + Sync + 'static> ScalarUDFImpl for Featu
     }
 
     fn return_field_from_args(&self, arguments: ReturnFieldArgs) -> Result<FieldRef> {
-        if let Some(model) = self.call.planned_model(&arguments)? {
-            (self.family)(&self.call, &model)?;
+        let model = self.call.planned_model(&arguments)?;
+        if let Some(model) = &model {
+            (self.family)(&self.call, model)?;
             self.call
-                .check_features(&model, &arguments.arg_fields[1..])?;
+                .check_features(model, &arguments.arg_fields[1..])?;
         }
         Ok(Arc::new(Field::new(
             self.name(),
-            self.returns.clone(),
+            (self.returns)(model.as_deref()),
             true,
         )))
     }
@@ -89,7 +91,8 @@ impl<F: std::fmt::Debug + Clone + Send + Sync + 'static> ScalarUDFImpl for Featu
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let null = || ScalarValue::try_new_null(&self.returns).map(ColumnarValue::Scalar);
+        let returns = arguments.return_field.data_type();
+        let null = || ScalarValue::try_new_null(returns).map(ColumnarValue::Scalar);
         let Some(model) = self.call.model_of(&arguments.args[0])? else {
             return null();
         };

@@ -16,7 +16,7 @@ pub(crate) fn kmeans_assign(models: &Arc<ModelSource>) -> ScalarUDF {
     ScalarUDF::from(FeatureFunction {
         call: ModelCall::new("kmeans_assign", models, &["model", "features"]),
         family: ModelCall::kmeans,
-        returns: DataType::Int32,
+        returns: |_| DataType::Int32,
         answer: |kmeans, features| {
             let nearest = nearest_centroids(kmeans, &features.slices());
             Arc::new(Int32Array::new(

@@ -16,7 +16,7 @@ pub(crate) fn kmeans_distance(models: &Arc<ModelSource>) -> ScalarUDF {
     ScalarUDF::from(FeatureFunction {
         call: ModelCall::new("kmeans_distance", models, &["model", "features"]),
         family: ModelCall::kmeans,
-        returns: DataType::Float64,
+        returns: |_| DataType::Float64,
         answer: |kmeans, features| {
             let nearest = nearest_centroids(kmeans, &features.slices());
             Arc::new(Float64Array::new(

@@ -21,6 +21,7 @@ mod numbers;
 mod pair_accumulators;
 mod pearson;
 mod pearson_test;
+mod predictions;
 mod recommend;
 mod relation;
 mod relation_inputs;

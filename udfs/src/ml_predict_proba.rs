@@ -7,7 +7,7 @@ use arrow::{
     datatypes::{DataType, Field, FieldRef},
 };
 use datafusion::{
-    common::{Result, ScalarValue, internal_err},
+    common::{Result, ScalarValue, internal_err, plan_err},
     logical_expr::{
         ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
         ScalarUDFImpl, Signature,
@@ -18,8 +18,8 @@ use datafusion_macros::user_doc;
 
 use crate::{
     arguments::{ModelCall, pin_version},
-    kernels::logistic::probabilities,
     models::{Model, ModelSource},
+    predictions::{is_number, predictions},
 };
 
 /// The scalar function `ml_predict_proba`.
@@ -31,10 +31,11 @@ pub(crate) fn ml_predict_proba(models: &Arc<ModelSource>) -> ScalarUDF {
 
 #[user_doc(
     doc_section(label = "Machine Learning Functions"),
-    description = "The probability of a class for a row, 0..1, by a logistic model. Without a class: of the positive class \
-(the second one) if the model is binary, else of the predicted class. Null where a feature is null, NaN or infinite, or \
-the model is not trained yet. An unknown class, a wrong number of features, a missing one or one that is not numeric is \
-refused while planning. By names: model => …, features => a struct, class => ….",
+    description = "The probability of a class for a row, 0..1, by a logistic model, a random forest or boosted trees. Without \
+a class: of the positive class (the second one) if the model is binary, else of the predicted class. To trees a feature that \
+is null, NaN or infinite is missing and they answer all the same; of a logistic model the answer is then null. Null too \
+where the model is not trained yet. A model that predicts a number, an unknown class, a wrong number of features, a missing \
+one or one that is not numeric is refused while planning. By names: model => …, features => a struct, class => ….",
     syntax_example = "ml_predict_proba(model[, class], feature_1, feature_2, ...)",
     alternative_syntax = "ml_predict_proba(model[, class], features_struct)",
     sql_example = r"```sql
@@ -46,7 +47,7 @@ refused while planning. By names: model => …, features => a struct, class => �
 ```",
     argument(
         name = "model",
-        description = "Name of a logistic model, a literal; 'name@version' for a version of it."
+        description = "Name of a model that predicts classes, a literal; 'name@version' for a version of it."
     ),
     argument(
         name = "class",
@@ -85,7 +86,8 @@ impl ScalarUDFImpl for MlPredictProba {
 
     fn return_field_from_args(&self, arguments: ReturnFieldArgs) -> Result<FieldRef> {
         if let Some(model) = self.call.planned_model(&arguments)? {
-            self.call.logistic(&model)?;
+            self.call.predictor(&model)?;
+            self.refuse_number(&model)?;
             let types: Vec<&DataType> = arguments
                 .arg_fields
                 .iter()
@@ -116,9 +118,9 @@ impl ScalarUDFImpl for MlPredictProba {
         let Some(model) = self.call.model_of(&arguments.args[0])? else {
             return Ok(null);
         };
-        let Some(logistic) = self.call.logistic(&model)? else {
+        if self.call.predictor(&model)?.is_none() {
             return Ok(null);
-        };
+        }
         let types: Vec<DataType> = arguments
             .args
             .iter()
@@ -136,18 +138,34 @@ impl ScalarUDFImpl for MlPredictProba {
         let features =
             self.call
                 .features(&model, &arguments.args[features], arguments.number_rows)?;
-        let mut by_class = probabilities(logistic, &features.slices());
+        let Some(answers) = predictions(&model, &features) else {
+            return Ok(null);
+        };
+        let mut by_class = answers.by_class;
         let chosen = match class {
             Some(class) => by_class.swap_remove(class),
             None if by_class.len() == 2 => by_class.swap_remove(1),
             None => largest(&by_class),
         };
-        let probabilities: ArrayRef = Arc::new(Float64Array::new(chosen.into(), features.usable));
+        let probabilities: ArrayRef = Arc::new(Float64Array::new(chosen.into(), answers.known));
         Ok(ColumnarValue::Array(probabilities))
     }
 
     fn documentation(&self) -> Option<&Documentation> {
         self.doc()
+    }
+}
+
+impl MlPredictProba {
+    fn refuse_number(&self, model: &Model) -> Result<()> {
+        if is_number(model) {
+            return plan_err!(
+                "{}: model '{}' predicts a number, use ml_predict",
+                self.call.function,
+                model.name
+            );
+        }
+        Ok(())
     }
 }
 

@@ -1,15 +1,25 @@
-//! `shap_explain(model => m, input => (SELECT …)[, class => c][, top_k => n][, output => 'margin' | 'probability'])`:
-//! why a logistic model predicts what it does, a row for each input row and feature.
+//! `shap_explain(model => m, input => (SELECT …)[, class => c][, top_k => n][, output => 'margin' | 'probability'][, format
+//! => 'long' | 'wide'])`: why a model predicts what it does, a row for each input row and feature.
 //!
-//! Columns: the input's, then `class`, `feature`, `value`, `contribution`, `contribution_pct`, `baseline`, `prediction`.
-//! For each input row `baseline + sum(contribution) = prediction`; `contribution_pct` is the signed share in the sum of
-//! all absolute contributions, in per cent, whether or not `top_k` keeps them all. The baseline is the prediction with
-//! every feature at its training mean.
+//! Columns: the input's, then `class`, `feature`, `value`, `contribution`, `contribution_pct`, `baseline`, `prediction`,
+//! `additivity_error`. For each input row `baseline + sum(contribution) = prediction`, up to `additivity_error`, which is
+//! rounding; `contribution_pct` is the signed share in the sum of all absolute contributions, in per cent, whether or not
+//! `top_k` keeps them all. `format => 'wide'` gives a row for each input row instead: the input's columns, then `class`,
+//! `prediction`, `baseline`, `additivity_error` and a column `<feature>_contribution` for each feature.
 //!
-//! `output => 'margin'` (the default) explains log-odds, exactly and in one pass; of a model with more than two classes
-//! the score before the softmax, as `shap.LinearExplainer` does. `output => 'probability'` explains the probability by
-//! Shapley's formula over all subsets of the features, exact too, for at most 16 features. Without `class` each row's
-//! predicted class is explained. Rows with an unknown feature stay, with null contributions.
+//! A logistic model's baseline is the prediction with every feature at its training mean. `output => 'margin'` (its
+//! default) explains log-odds, exactly and in one pass; of a model with more than two classes the score before the
+//! softmax, as `shap.LinearExplainer` does. `output => 'probability'` explains the probability by Shapley's formula over
+//! all subsets of the features, exact too, for at most 16 features.
+//!
+//! Trees are explained exactly too, however deep they are, as `shap.TreeExplainer` does without background data: of a
+//! feature outside a coalition both branches are taken in proportion to the training rows that took them, and the baseline
+//! is the mean answer over those. A random forest is explained in probability, boosted trees in log-odds (of more than two
+//! classes in scores before the softmax), trees that predict a number in that number; another `output` is refused. A
+//! missing feature takes the branch that the trees learned for it, and is explained.
+//!
+//! Without `class` each row's predicted class is explained; where a number is predicted `class` is null. Rows with a
+//! feature that is unknown to a logistic model stay, with null contributions.
 //!
 //! ```sql
 //! select track_id, class, feature, value, contribution
@@ -20,6 +30,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use arrow::datatypes::Fields;
 use datafusion::{
     catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider},
     common::{Column, Result, ScalarValue, UnnestOptions, plan_err},
@@ -33,7 +44,7 @@ use crate::{
     arguments::{ModelCall, quoted},
     models::{Model, ModelSource},
     relation::{Parameter, RelationSignature, relation_input},
-    shap_values::{EXPLANATION_FIELDS, Request, shap_values},
+    shap_values::{EXPLANATION_FIELDS, Request, shap_values, shap_values_wide, wide_fields},
 };
 
 /// How `shap_explain` is called.
@@ -45,11 +56,12 @@ pub(crate) const SIGNATURE: RelationSignature = RelationSignature {
         Parameter::Value("class"),
         Parameter::Count("top_k"),
         Parameter::Value("output"),
+        Parameter::Value("format"),
     ],
 };
 
-/// The list of explanations between the projection and the unnest.
-const LIST_COLUMN: &str = "shap_explain()";
+/// What is explained of a row between the projection and the unnest.
+const EXPLAINED_COLUMN: &str = "shap_explain()";
 /// The list of one that keeps the input's rows as they are.
 const BARRIER_COLUMN: &str = "input row";
 
@@ -57,19 +69,21 @@ const BARRIER_COLUMN: &str = "input row";
 pub(crate) fn shap_explain(models: &Arc<ModelSource>) -> Arc<dyn TableFunctionImpl> {
     Arc::new(ShapExplain {
         call: ModelCall::new(SIGNATURE.function, models, &[]),
-        kernel: Arc::new(shap_values(models)),
+        long: Arc::new(shap_values(models)),
+        wide: Arc::new(shap_values_wide(models)),
     })
 }
 
 #[derive(Debug)]
 struct ShapExplain {
     call: ModelCall,
-    kernel: Arc<ScalarUDF>,
+    long: Arc<ScalarUDF>,
+    wide: Arc<ScalarUDF>,
 }
 
 impl TableFunctionImpl for ShapExplain {
     fn call_with_args(&self, arguments: TableFunctionArgs) -> Result<Arc<dyn TableProvider>> {
-        let [model, input, class, top_k, output] = arguments.exprs() else {
+        let [model, input, class, top_k, output, format] = arguments.exprs() else {
             return plan_err!(
                 "shap_explain: expected shap_explain(model => 'name', input => (SELECT …))"
             );
@@ -84,26 +98,48 @@ impl TableFunctionImpl for ShapExplain {
             constant("top_k", top_k)?,
             constant("output", output)?,
         );
-        let input = unqualified(&input)?;
-        let (model, features) = match self.call.text(constant("model", model)?, "model")? {
-            Some(name) => {
-                let model = self.call.model(&name)?;
-                Request::read(&self.call, &model, class, top_k, output)?;
-                self.call.check_named(&model, input.schema().fields())?;
-                (Some(model.pinned_name()), feature_columns(&model))
+        let is_wide = self.is_wide(constant("format", format)?, top_k)?;
+        let model = match self.call.text(constant("model", model)?, "model")? {
+            Some(name) => Some(self.call.model(&name)?),
+            // A statement may be prepared before its values are known: a long form's columns are the same for every model.
+            None => None,
+        };
+        let names = model.as_ref().map_or(&[][..], |model| &model.features);
+        let added = if is_wide {
+            wide_fields(names)
+        } else {
+            EXPLANATION_FIELDS.clone()
+        };
+        let input = unqualified(&input, &added)?;
+        let (name, features) = match &model {
+            Some(model) => {
+                Request::read(&self.call, model, class, top_k, output)?;
+                self.call.check_named(model, input.schema().fields())?;
+                (Some(model.pinned_name()), feature_columns(model))
             }
-            // A statement may be prepared before its values are known: the columns are the same for every model.
             None => (None, vec![lit(ScalarValue::Float64(None))]),
         };
         let literals =
-            [&ScalarValue::Utf8(model), class, top_k, output].map(|value| lit(value.clone()));
-        let explanations = self
-            .kernel
-            .call(literals.into_iter().chain(features).collect());
-        Ok(Arc::new(ViewTable::new(
-            one_row_per_feature(input, explanations)?,
-            None,
-        )))
+            [&ScalarValue::Utf8(name), class, top_k, output].map(|value| lit(value.clone()));
+        let kernel = if is_wide { &self.wide } else { &self.long };
+        let explained = kernel.call(literals.into_iter().chain(features).collect());
+        let plan = explained_rows(input, explained, &added, is_wide)?;
+        Ok(Arc::new(ViewTable::new(plan, None)))
+    }
+}
+
+impl ShapExplain {
+    fn is_wide(&self, format: &ScalarValue, top_k: &ScalarValue) -> Result<bool> {
+        match self.call.text(format, "format")?.as_deref() {
+            None | Some("long") => Ok(false),
+            Some("wide") if !top_k.is_null() => plan_err!(
+                "shap_explain: 'wide' has a column for every feature, leave top_k out or use 'long'"
+            ),
+            Some("wide") => Ok(true),
+            Some(other) => {
+                plan_err!("shap_explain: unknown format '{other}', expected 'long' or 'wide'")
+            }
+        }
     }
 }
 
@@ -123,11 +159,8 @@ fn feature_columns(model: &Model) -> Vec<Expr> {
 }
 
 /// The input with bare column names, which must be unique and none of those that are added.
-fn unqualified(input: &LogicalPlan) -> Result<LogicalPlan> {
-    let mut seen: BTreeSet<&str> = EXPLANATION_FIELDS
-        .iter()
-        .map(|field| field.name().as_str())
-        .collect();
+fn unqualified(input: &LogicalPlan, added: &Fields) -> Result<LogicalPlan> {
+    let mut seen: BTreeSet<&str> = added.iter().map(|field| field.name().as_str()).collect();
     let added: Vec<&str> = seen.iter().copied().collect();
     for field in input.schema().fields() {
         if added.contains(&field.name().as_str()) {
@@ -153,35 +186,42 @@ fn unqualified(input: &LogicalPlan) -> Result<LogicalPlan> {
         .build()
 }
 
-fn one_row_per_feature(input: LogicalPlan, explanations: Expr) -> Result<LogicalPlan> {
+/// The input's columns and those of the explanations: a row for each element of a list of structs, or for each struct.
+fn explained_rows(
+    input: LogicalPlan,
+    explained: Expr,
+    added: &Fields,
+    is_wide: bool,
+) -> Result<LogicalPlan> {
     let passed: Vec<Expr> = input
         .schema()
         .columns()
         .into_iter()
         .map(Expr::Column)
         .collect();
-    let list = Column::from_name(LIST_COLUMN);
-    let with_list = passed
+    let column = Column::from_name(EXPLAINED_COLUMN);
+    let with_explained = passed
         .iter()
         .cloned()
-        .chain([explanations.alias(LIST_COLUMN)]);
-    let added = EXPLANATION_FIELDS.iter().map(|field| {
+        .chain([explained.alias(EXPLAINED_COLUMN)]);
+    let added = added.iter().map(|field| {
         let name = field.name();
-        get_field(Expr::Column(list.clone()), name.as_str()).alias(name)
+        get_field(Expr::Column(column.clone()), name.as_str()).alias(name)
     });
     let columns: Vec<Expr> = passed.iter().cloned().chain(added).collect();
     let barrier = make_array(vec![lit(true)]).alias(BARRIER_COLUMN);
     let rows = passed.iter().cloned().chain([barrier]);
-    LogicalPlanBuilder::from(input)
+    let plan = LogicalPlanBuilder::from(input)
         // The optimiser moves a projection below a sort, and so below its limit: it would explain rows that are then
         // dropped. An unnest stays where it is.
         .project(rows)?
         .unnest_column(BARRIER_COLUMN)?
-        .project(with_list)?
-        .unnest_column_with_options(
-            list.clone(),
-            UnnestOptions::new().with_preserve_nulls(false),
-        )?
-        .project(columns)?
-        .build()
+        .project(with_explained)?;
+    let plan = if is_wide {
+        plan
+    } else {
+        let dropping_nulls = UnnestOptions::new().with_preserve_nulls(false);
+        plan.unnest_column_with_options(column.clone(), dropping_nulls)?
+    };
+    plan.project(columns)?.build()
 }

@@ -19,10 +19,10 @@ async fn a_row_per_feature_beside_the_inputs_columns() {
         "select * from shap_explain(model => 'mood', input => {TRACKS}) order by track_id, feature"
     );
     let expected = [
-        "a 0.9 0.8 happy energy 0.8 0.0 0.0 0.0 1.6",
-        "a 0.9 0.8 happy valence 0.9 1.6 100.0 0.0 1.6",
-        "b 0.2 0.1 sad energy 0.1 0.0 0.0 0.0 1.2",
-        "b 0.2 0.1 sad valence 0.2 1.2 100.0 0.0 1.2",
+        "a 0.9 0.8 happy energy 0.8 0.0 0.0 0.0 1.6 0.0",
+        "a 0.9 0.8 happy valence 0.9 1.6 100.0 0.0 1.6 0.0",
+        "b 0.2 0.1 sad energy 0.1 0.0 0.0 0.0 1.2 0.0",
+        "b 0.2 0.1 sad valence 0.2 1.2 100.0 0.0 1.2 0.0",
     ];
     let rounded: Vec<String> = rows(&sql)
         .await
