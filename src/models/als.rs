@@ -45,6 +45,16 @@ pub(super) fn train(
         }
     };
     let als = fit(&plays.rows, &plays, options)?;
+    if als
+        .factors
+        .to_values()
+        .iter()
+        .any(|factor| !factor.is_finite())
+    {
+        return Err(Error::Input(format!(
+            "model '{name}': plays times alpha are beyond what 32 bits hold: lower alpha, or use confidence = 'log'"
+        )));
+    }
     let columns = schema.fields().iter();
     let columns = columns.map(|field| field.name().clone()).collect();
     Ok(Fitted {

@@ -27,13 +27,6 @@ impl Interactions {
     pub fn of_user(&self, user: usize) -> (&[u32], &[f32]) {
         self.by_user.row(user)
     }
-
-    /// The number of users that each item occurs with.
-    #[must_use]
-    pub fn users_by_item(&self) -> Vec<usize> {
-        let sizes = self.by_item.starts.windows(2);
-        sizes.map(|ends| ends[1] - ends[0]).collect()
-    }
 }
 
 /// Compressed rows.
