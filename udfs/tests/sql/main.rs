@@ -6,6 +6,7 @@
     reason = "a set-up that fails is a failed test, and these sessions are meant to be plain"
 )]
 
+mod als;
 mod local_time;
 mod models;
 mod normal_cdf;
