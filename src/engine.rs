@@ -29,14 +29,14 @@ use datafusion::{
     prelude::SessionConfig,
 };
 use futures::{FutureExt, future::BoxFuture};
-use moodlake_udfs::ModelSource;
+use moodlake_udfs::{ModelSource, TrackMemory};
 
 pub use crate::statement::{IngestMode, Outcome, Planned, Prepared, Session};
 use crate::{
     access::{Caller, Privilege, Rights, Store},
     audit::Audit,
     error::Result,
-    lake::{self, CATALOG, DEFAULT_SCHEMA, Lake, StatementCatalog, TableName, Tail},
+    lake::{self, CATALOG, DEFAULT_SCHEMA, Lake, StatementCatalog, TableName, Tail, rows_of_table},
     limits::Limits,
     metrics::Metrics,
     models::store::Models,
@@ -112,6 +112,8 @@ struct Shared {
     metrics: Arc<Metrics>,
     queries: Arc<Queries>,
     models: RwLock<Arc<Models>>,
+    /// The tracks that recommendations were last chosen among.
+    tracks: Arc<TrackMemory>,
 }
 
 /// What one statement sees.
@@ -151,6 +153,7 @@ impl Engine {
             metrics,
             queries,
             models: RwLock::default(),
+            tracks: Arc::new(TrackMemory::new(rows_of_table)),
         };
         let engine = Self {
             shared: Arc::new(shared),
@@ -388,6 +391,7 @@ impl Engine {
         options.execution.time_zone = Some("UTC".into());
         let size = Arc::new(SizeLimit::new(self.limits()));
         config.set_extension(Arc::clone(&size));
+        config.set_extension(Arc::clone(&self.shared.tracks));
         let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::clone(&size) as _];
         rules.extend(Analyzer::new().rules);
         let state = SessionStateBuilder::new()

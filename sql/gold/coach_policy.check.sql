@@ -18,7 +18,11 @@ promised as (
         ('match_percentile', 1.0),
         ('improvement_weight', 1.0),
         ('skip_memory', 3650.0),
-        ('back_off_memory', 3650.0)
+        ('back_off_memory', 3650.0),
+        ('session_cap', 0.25),
+        ('day_cap', 0.30),
+        ('iso_share', 1.0),
+        ('streak_pace', 1.0)
     ) as limits
 )
 

@@ -47,6 +47,24 @@ policy as (
             'Answers in this time before the last play, or after it, slow the coach down: one skip '
             || 'halves the pace; two in a row, a wish to stay, or a skip after it also hold the '
             || 'step at valence_hold'
+        ),
+        (
+            'session_cap', 0.25, 'valence',
+            'How far the last session may have moved the typical valence, the next step included'
+        ),
+        (
+            'day_cap', 0.30, 'valence',
+            'How far the date of the last play may have moved it, the next step included'
+        ),
+        (
+            'iso_share', 0.25, 'share of the list',
+            'The part of a list that comes first and stays within valence_hold; what follows rises '
+            || 'in equal parts to the step'
+        ),
+        (
+            'streak_pace', 0.50, 'share of the pace',
+            'What the pace is multiplied by after a streak: three of the last five days more than '
+            || 'one robust deviation below the usual of ninety, days of at least ten plays'
         )
     ) as limits
 )

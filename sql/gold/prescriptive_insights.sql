@@ -42,7 +42,22 @@ mirror as (
     group by user_id
 ),
 
-coach_first as (
+-- A list begins where the listener is; its last track leads furthest.
+coach_ordered as (
+    select
+        user_id,
+        track_name,
+        track_id,
+        artist,
+        valence_delta,
+        energy_delta,
+        tempo_delta_pct,
+        row_number() over (partition by user_id order by valence_delta desc, rank asc) as place
+    from recommendations
+    where mode = 'coach'
+),
+
+coach_furthest as (
     select
         user_id,
         'coach' as subject,
@@ -71,8 +86,8 @@ coach_first as (
             ': all within the caps of gold.coach_policy. Staying where you are is fine too.'
         ) as text,
         valence_delta as value
-    from recommendations
-    where mode = 'coach' and rank = 1
+    from coach_ordered
+    where place = 1
 ),
 
 -- Coach keeps silent rather than break a cap, and says so.
@@ -107,7 +122,7 @@ subjects as (
         subject,
         text,
         value
-    from coach_first
+    from coach_furthest
     union all
     select
         user_id,

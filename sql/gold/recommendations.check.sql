@@ -12,8 +12,12 @@ ordered as (
         improvement_score,
         row_number() over (
             partition by user_id, mode
-            order by score desc, track_id asc
+            order by rank asc
         ) as expected_rank,
+        row_number() over (
+            partition by user_id, mode
+            order by score desc, track_id asc
+        ) as rank_by_score,
         count(*) over (partition by user_id, mode, track_id) as copies
     from gold.recommendations
 )
@@ -31,11 +35,70 @@ select
 from ordered
 where
     rank <> expected_rank
+    or (mode = 'mirror' and rank <> rank_by_score)
     or copies > 1
     or score not between 0 and 1
     or match_score not between 0 and 1
     or (mode = 'mirror' and (improvement_score is not null or score <> match_score))
     or (mode = 'coach' and coalesce(improvement_score not between 0 and 1, true));
+
+-- Coached lists that do not begin where the listener is, or that rise too early or fall again.
+with
+
+limits as (
+    select
+        max(value) filter (where name = 'pace') as pace,
+        max(value) filter (where name = 'valence_hold') as valence_hold,
+        max(value) filter (where name = 'iso_share') as iso_share
+    from gold.coach_policy
+),
+
+coached as (
+    select
+        recommendations.user_id,
+        recommendations.rank,
+        recommendations.track_id,
+        recommendations.valence_delta,
+        lag(recommendations.valence_delta) over listening as previous_delta,
+        count(*) over (partition by recommendations.user_id) as length
+    from gold.recommendations as recommendations
+    where recommendations.mode = 'coach'
+    window listening as (
+        partition by recommendations.user_id order by recommendations.rank asc
+    )
+),
+
+placed as (
+    select
+        coached.user_id,
+        coached.rank,
+        coached.track_id,
+        coached.valence_delta,
+        coached.previous_delta,
+        coached.length,
+        ceil(limits.iso_share * coached.length) as start_length,
+        limits.pace,
+        limits.valence_hold
+    from coached
+    cross join limits
+)
+
+select
+    user_id,
+    rank,
+    track_id,
+    valence_delta,
+    previous_delta
+from placed
+where
+    (rank <= start_length and abs(valence_delta) > valence_hold)
+    or (
+        rank > start_length
+        and valence_delta > 1e-9 + greatest(
+            valence_hold, pace * (rank - start_length) / (length - start_length)
+        )
+    )
+    or (previous_delta > valence_hold and valence_delta < previous_delta);
 
 -- Coached tracks beyond a limit of the policy, measured from the tables and not from the row.
 with

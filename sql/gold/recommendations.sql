@@ -24,7 +24,8 @@ select
     valence_delta,
     energy_delta,
     tempo_delta_pct,
-    reason
+    reason,
+    because
 from mirrored
 union all
 select
@@ -40,5 +41,6 @@ select
     valence_delta,
     energy_delta,
     tempo_delta_pct,
-    reason
+    reason,
+    because
 from coached;

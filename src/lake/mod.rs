@@ -43,6 +43,7 @@ pub(crate) use merge::has_subquery;
 pub use names::TableName;
 pub(crate) use names::check_part;
 pub(crate) use rows::one_shot_plan;
+pub(crate) use scan::rows_of_table;
 pub use system_tables::Object;
 pub(crate) use tail::Tail;
 pub use target::Target;

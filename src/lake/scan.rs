@@ -3,7 +3,7 @@
 //! A plain `DataSourceExec` plans better joins than delta-rs' node (the log's statistics reach the optimiser) and can be
 //! shipped to other nodes. Tables with deletion vectors or column mapping are read by delta-rs' own provider.
 
-use std::sync::Arc;
+use std::{any::Any, sync::Arc};
 
 use arrow::{
     array::RecordBatch,
@@ -55,6 +55,13 @@ pub(super) async fn provider(snapshot: Arc<Snapshot>) -> Result<Arc<dyn TablePro
     }
     let schema = Arc::new(transform_schema_to_view(snapshot.schema()));
     Ok(Arc::new(SnapshotScan { snapshot, schema }))
+}
+
+/// What stands for a table's rows: its snapshot, which everybody who reads that version shares. None where a caller may
+/// see fewer rows than are there, or others.
+pub(crate) fn rows_of_table(table: &dyn TableProvider) -> Option<Arc<dyn Any + Send + Sync>> {
+    let scan = table.downcast_ref::<SnapshotScan>()?;
+    Some(Arc::clone(&scan.snapshot) as _)
 }
 
 /// The same table for the target of an INSERT: all its columns take NULL.

@@ -42,6 +42,7 @@ use datafusion::{
 
 pub use models::{Als, Confidence, FeatureStatistics, KMeans, Logistic, Model, ModelCheck, ModelKind, ModelSource};
 pub use kernels::trees::{Combination, Tree, Trees};
+pub use recommend::{RowsOfTable, TrackMemory};
 pub use relation::{Parameter, RelationFunctions, RelationSignature, relation_input};
 
 /// Adds every function of this crate to a session.

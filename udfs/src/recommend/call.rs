@@ -118,6 +118,25 @@ impl Call {
         Self::recommend_all_of(&Arguments::new("recommend_all", arguments, 2)?)
     }
 
+    /// Reads `recommend_status(mode, user_id)`; without a mode both are asked for.
+    pub(super) fn recommend_status(arguments: &[Expr]) -> Result<Self> {
+        let arguments = Arguments::new("recommend_status", arguments, 2)?;
+        let mode = arguments
+            .text(0, "mode")?
+            .map(|name| Mode::parse("recommend_status", &name))
+            .transpose()?;
+        Ok(Self {
+            function: "recommend_status",
+            mode,
+            k: DEFAULT_K,
+            whom: arguments.text(1, "user_id")?.map_or(Whom::All, Whom::Named),
+            context: Context::default(),
+            new_artists_only: false,
+            pace: None,
+            inputs: Inputs::default(),
+        })
+    }
+
     fn recommend_all_of(arguments: &Arguments) -> Result<Self> {
         let function = arguments.function;
         let mode = arguments

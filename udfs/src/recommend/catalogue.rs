@@ -19,19 +19,19 @@ pub(super) struct Catalogue {
     track_id: StringArray,
     track_name: StringArray,
     artist: StringArray,
+    /// What each row is filed under, by its place among the names; `None` where it is under nothing.
+    genres: Vec<Option<usize>>,
+    n_genres: usize,
     /// Analysed rows, ascending: what a percentile is taken of.
     candidates: Vec<usize>,
-    /// Whether the call lets a row be recommended.
-    is_wanted: BooleanArray,
     /// Features of the candidates; shape `[n_features][n_candidates]`.
     pub(super) columns: [Vec<f64>; N_FEATURES],
-    /// Rows of the ids that listeners mention.
     row_of: HashMap<String, usize>,
 }
 
 impl Catalogue {
-    /// Reads a list of structs, one for each track; `mentioned` are the ids that will be asked for.
-    pub(super) fn read(tracks: &StructArray, mentioned: &HashSet<&str>) -> Result<Self> {
+    /// Reads a list of structs, one for each track.
+    pub(super) fn read(tracks: &StructArray) -> Result<Self> {
         let is_candidate = boolean(tracks, "is_candidate")?;
         let candidates: Vec<usize> = (0..tracks.len())
             .filter(|row| is_candidate.value(*row))
@@ -41,23 +41,18 @@ impl Catalogue {
             let values = double(tracks, feature.name)?;
             column.extend(candidates.iter().map(|row| values.value(*row)));
         }
-        let (track_id, track_name, artist) = (
-            text(tracks, "track_id")?,
-            text(tracks, "track_name")?,
-            text(tracks, "artist")?,
-        );
-        let is_mentioned =
-            |row: &usize| !mentioned.is_empty() && mentioned.contains(track_id.value(*row));
+        let track_id = text(tracks, "track_id")?;
         let row_of = (0..track_id.len())
-            .filter(is_mentioned)
             .map(|row| (track_id.value(row).to_owned(), row))
             .collect();
+        let (genres, n_genres) = numbered(&text(tracks, "genre")?);
         Ok(Self {
+            track_name: text(tracks, "track_name")?,
+            artist: text(tracks, "artist")?,
             track_id,
-            track_name,
-            artist,
+            genres,
+            n_genres,
             candidates,
-            is_wanted: boolean(tracks, "is_wanted")?,
             columns,
             row_of,
         })
@@ -67,12 +62,15 @@ impl Catalogue {
         self.candidates.len()
     }
 
-    pub(super) fn is_wanted(&self, candidate: usize) -> bool {
-        self.is_wanted.value(self.candidates[candidate])
-    }
-
     pub(super) fn features(&self, candidate: usize) -> [f64; N_FEATURES] {
         std::array::from_fn(|feature| self.columns[feature][candidate])
+    }
+
+    /// The candidate with that id.
+    pub(super) fn candidate(&self, track_id: &str) -> Option<usize> {
+        self.candidates
+            .binary_search(self.row_of.get(track_id)?)
+            .ok()
     }
 
     /// How a candidate differs from a listener's typical values.
@@ -90,6 +88,14 @@ impl Catalogue {
 
     pub(super) fn artist(&self, candidate: usize) -> Option<&str> {
         present(&self.artist, self.candidates[candidate])
+    }
+
+    pub(super) fn n_genres(&self) -> usize {
+        self.n_genres
+    }
+
+    pub(super) fn genre(&self, candidate: usize) -> Option<usize> {
+        self.genres[self.candidates[candidate]]
     }
 
     /// Artist and title in lower case, the same for a song under whatever id; a track that lacks either is a song of its
@@ -123,6 +129,19 @@ impl Catalogue {
         let artist = |id| present(&self.artist, *self.row_of.get(id)?);
         track_ids.filter_map(artist).map(str::to_lowercase)
     }
+}
+
+/// Each text as its place among the different ones, and how many there are.
+fn numbered(texts: &StringArray) -> (Vec<Option<usize>>, usize) {
+    let mut numbers: HashMap<&str, usize> = HashMap::new();
+    let numbered = texts
+        .iter()
+        .map(|text| {
+            let next = numbers.len();
+            text.map(|text| *numbers.entry(text).or_insert(next))
+        })
+        .collect();
+    (numbered, numbers.len())
 }
 
 fn present(array: &StringArray, row: usize) -> Option<&str> {
@@ -175,6 +194,11 @@ pub(super) fn double(rows: &StructArray, name: &str) -> Result<Float64Array> {
 /// A field of lists.
 pub(super) fn list(rows: &StructArray, name: &str) -> Result<ListArray> {
     field(rows, name, |column| column.as_list_opt::<i32>())
+}
+
+/// A field of structs.
+pub(super) fn structs(rows: &StructArray, name: &str) -> Result<StructArray> {
+    field(rows, name, |column| column.as_struct_opt())
 }
 
 fn boolean(rows: &StructArray, name: &str) -> Result<BooleanArray> {

@@ -1,4 +1,4 @@
-//! The words of `context => 'monday morning'`: which weekdays and dayparts a profile is taken from.
+//! The words of `context => 'monday morning'`: which weekdays, dayparts and listening modes a profile is taken from.
 
 use std::fmt;
 
@@ -22,20 +22,39 @@ const DAYPARTS: [&str; 4] = ["night", "morning", "afternoon", "evening"];
 pub(super) struct Context {
     weekdays: Vec<usize>,
     dayparts: Vec<&'static str>,
+    /// As `gold.listening_modes` numbers them.
+    modes: Vec<u32>,
     label: String,
 }
+
+/// The column that says whether a play is of one of a context's modes; the query of plays makes it.
+pub(super) const IS_IN_MODE: &str = "is_in_mode";
 
 impl Context {
     /// Reads words such as `monday morning`, `weekend` or `friday evening night`, in any case.
     pub(super) fn parse(function: &str, text: &str) -> Result<Self> {
         let mut context = Self::default();
         let mut labels = vec![];
-        for word in text.split_whitespace() {
-            let word = word.to_lowercase();
-            labels.push(context.add(function, &word)?);
+        let mut words = text.split_whitespace().map(str::to_lowercase);
+        while let Some(word) = words.next() {
+            if word == "mode" {
+                labels.push(context.add_mode(function, words.next().as_deref())?);
+            } else {
+                labels.push(context.add(function, &word)?);
+            }
         }
         context.label = labels.join(" ");
         Ok(context)
+    }
+
+    fn add_mode(&mut self, function: &str, number: Option<&str>) -> Result<String> {
+        let Some(mode) = number.and_then(|number| number.parse().ok()) else {
+            return plan_err!(
+                "{function}: 'mode' in context needs its number in gold.listening_modes, such as 'mode 2'"
+            );
+        };
+        self.modes.push(mode);
+        Ok(format!("mode {mode}"))
     }
 
     fn add(&mut self, function: &str, word: &str) -> Result<String> {
@@ -53,7 +72,7 @@ impl Context {
             "weekday" => self.weekdays.extend(1..=5),
             _ => {
                 return plan_err!(
-                    "{function}: unknown word '{word}' in context, expected weekday, weekend, {} or {}",
+                    "{function}: unknown word '{word}' in context, expected weekday, weekend, {}, {} or mode with its number",
                     WEEKDAYS.join(", "),
                     DAYPARTS.join(", ")
                 );
@@ -64,14 +83,24 @@ impl Context {
 
     /// Whether it leaves the whole week in.
     pub(super) fn is_everything(&self) -> bool {
-        self.weekdays.is_empty() && self.dayparts.is_empty()
+        self.weekdays.is_empty() && self.dayparts.is_empty() && self.modes.is_empty()
+    }
+
+    /// The listening modes that it names.
+    pub(super) fn modes(&self) -> &[u32] {
+        &self.modes
     }
 
     /// The columns of plays that its condition reads.
     pub(super) fn columns(&self) -> Vec<&'static str> {
         let weekday = (!self.weekdays.is_empty()).then_some("weekday");
         let daypart = (!self.dayparts.is_empty()).then_some("daypart");
-        weekday.into_iter().chain(daypart).collect()
+        let session_id = (!self.modes.is_empty()).then_some("session_id");
+        weekday
+            .into_iter()
+            .chain(daypart)
+            .chain(session_id)
+            .collect()
     }
 
     /// How a reason names it: `Monday morning`, or `recent` for the whole week.
@@ -84,7 +113,7 @@ impl Context {
     }
 }
 
-/// The condition on `weekday` and `daypart`, in SQL.
+/// The condition on `weekday`, `daypart` and [`IS_IN_MODE`], in SQL.
 impl fmt::Display for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let weekdays = self
@@ -99,12 +128,20 @@ impl fmt::Display for Context {
             .map(|daypart| format!("'{daypart}'"))
             .collect::<Vec<_>>()
             .join(", ");
-        match (weekdays.is_empty(), dayparts.is_empty()) {
-            (true, true) => write!(f, "true"),
-            (false, true) => write!(f, "weekday in ({weekdays})"),
-            (true, false) => write!(f, "daypart in ({dayparts})"),
-            (false, false) => write!(f, "weekday in ({weekdays}) and daypart in ({dayparts})"),
+        let mut conditions = vec![];
+        if !weekdays.is_empty() {
+            conditions.push(format!("weekday in ({weekdays})"));
         }
+        if !dayparts.is_empty() {
+            conditions.push(format!("daypart in ({dayparts})"));
+        }
+        if !self.modes.is_empty() {
+            conditions.push(IS_IN_MODE.to_owned());
+        }
+        if conditions.is_empty() {
+            conditions.push("true".to_owned());
+        }
+        f.write_str(&conditions.join(" and "))
     }
 }
 
@@ -124,6 +161,10 @@ mod tests {
             condition("evening night"),
             "daypart in ('evening', 'night')"
         );
+        assert_eq!(
+            condition("evening mode 2"),
+            "daypart in ('evening') and is_in_mode"
+        );
         assert_eq!(condition(""), "true");
         assert_eq!(
             Context::parse("recommend", "MONDAY Morning")
@@ -142,6 +183,8 @@ mod tests {
             message.contains("recommend: unknown word 'lunch' in context"),
             "{message}"
         );
+        let numberless = Context::parse("recommend", "mode").unwrap_err().to_string();
+        assert!(numberless.contains("needs its number"), "{numberless}");
         assert!(
             message.contains("weekend") && message.contains("afternoon"),
             "{message}"

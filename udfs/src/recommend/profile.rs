@@ -67,6 +67,20 @@ pub(super) const PARTIAL_WEIGHT: f64 = 0.5;
 /// A play that the listener skipped.
 pub(super) const SKIPPED_WEIGHT: f64 = 0.2;
 
+/// 2024-01-01, counted from 1970. Ages are taken against it instead of against each listener's last play: that scales
+/// all weights of a listener alike, which no mean notices, and spares a pass.
+pub(super) const REFERENCE_DAY: f64 = 19_723.0;
+/// Keeps the weights of plays 38 years from the reference inside the range of a double.
+pub(super) const MOST_HALVINGS: f64 = 1000.0;
+/// Decimals that a profile's figures keep.
+pub(super) const DECIMALS: i32 = 9;
+
+/// A figure with the decimals that it keeps, as SQL's `round` makes it.
+pub(super) fn rounded(figure: f64) -> f64 {
+    let scale = 10_f64.powi(DECIMALS);
+    (figure * scale).round() / scale
+}
+
 /// A feature that runs from 0 to 1.
 const fn share(name: &'static str, weight: f64, least_spread: f64) -> Feature {
     Feature {
@@ -96,6 +110,25 @@ pub(super) struct Profile {
 }
 
 impl Profile {
+    /// How alike two tracks are to this listener, in `[0, 1]`: the formula of the match, with the other track's values
+    /// in the place of the typical ones.
+    pub(super) fn closeness(&self, left: &[f64; N_FEATURES], right: &[f64; N_FEATURES]) -> f64 {
+        let parts = FEATURES
+            .iter()
+            .enumerate()
+            .map(|(at, feature)| feature.weight * similarity(left[at], right[at], self.spread[at]));
+        parts.sum()
+    }
+
+    /// How far two tracks are apart: the weighted sum of squared differences, in the listener's spreads.
+    pub(super) fn distance(&self, left: &[f64; N_FEATURES], right: &[f64; N_FEATURES]) -> f64 {
+        let parts = FEATURES.iter().enumerate().map(|(at, feature)| {
+            let apart = (left[at] - right[at]) / self.spread[at];
+            feature.weight * apart * apart
+        });
+        parts.sum()
+    }
+
     /// Match scores of many tracks, in `[0, 1]`; `columns` has one slice of equal length for each feature.
     pub(super) fn match_scores(
         &self,

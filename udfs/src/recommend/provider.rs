@@ -22,10 +22,13 @@ use datafusion::{
 };
 
 use super::{
-    body::{self, Sources, Table},
-    call::{Call, Inputs, Mode, Whom},
+    body::{self, Question, Sources, Table, Tracks},
+    call::{Call, Inputs, Whom},
     context::Context,
-    pick::pick_tracks,
+    gather::gather_listening,
+    known_tracks::{KnownTracks, TrackMemory},
+    pick::kernels,
+    profile_rows::profile_rows,
 };
 
 /// Catalogue and schema under which a call's own relations are known to its query.
@@ -35,6 +38,7 @@ const GIVEN: (&str, &str) = ("recommend", "given");
 #[derive(Debug, Clone)]
 pub(super) enum Body {
     Recommendations(Call),
+    Status(Call),
     Profile(Context),
 }
 
@@ -99,6 +103,9 @@ impl CallProvider {
         match &self.body {
             Body::Profile(context) => {
                 let plays = session_table(state, "listening_profile", "silver.plays").await?;
+                let mut state = state.clone();
+                state.register_udaf(Arc::new(gather_listening()))?;
+                state.register_udf(Arc::new(profile_rows()))?;
                 state
                     .create_logical_plan(&body::listening_profile(context, &plays, only))
                     .await
@@ -110,17 +117,34 @@ impl CallProvider {
                         call.function
                     );
                 };
-                let sources = sources(call, mode, state).await?;
-                let only = match &call.whom {
-                    Whom::Named(user_id) => Some(user_id.as_str()),
-                    Whom::All | Whom::Only => only,
-                };
-                let sql = body::recommendations(call, mode, &sources, only, &self.schema);
-                let mut state = with_given(state, &call.inputs)?;
-                state.register_udf(Arc::new(pick_tracks()))?;
-                state.create_logical_plan(&sql).await
+                self.answer(state, call, Question::Tracks(mode), only).await
+            }
+            Body::Status(call) => {
+                self.answer(state, call, Question::Status(call.mode), only)
+                    .await
             }
         }
+    }
+
+    async fn answer(
+        &self,
+        state: &SessionState,
+        call: &Call,
+        question: Question,
+        only: Option<&str>,
+    ) -> Result<LogicalPlan> {
+        let (sources, known_tracks) = sources(call, question, state).await?;
+        let only = match &call.whom {
+            Whom::Named(user_id) => Some(user_id.as_str()),
+            Whom::All | Whom::Only => only,
+        };
+        let sql = body::recommendations(call, question, &sources, only, &self.schema);
+        let mut state = with_given(state, &call.inputs)?;
+        state.register_udaf(Arc::new(gather_listening()))?;
+        for kernel in kernels(&Arc::new(known_tracks)) {
+            state.register_udf(Arc::new(kernel))?;
+        }
+        state.create_logical_plan(&sql).await
     }
 }
 
@@ -150,8 +174,15 @@ fn name_of(value: &ScalarValue) -> Option<&str> {
 }
 
 /// Where a call's query reads from: the relations it was given, else the session's tables.
-async fn sources(call: &Call, mode: Mode, state: &SessionState) -> Result<Sources> {
-    if mode == Mode::Coach {
+async fn sources(
+    call: &Call,
+    question: Question,
+    state: &SessionState,
+) -> Result<(Sources, KnownTracks)> {
+    if !call.context.modes().is_empty() {
+        session_table(state, call.function, "gold.listening_modes").await?;
+    }
+    if question.is_of_coach() {
         session_table(state, call.function, "gold.coach_policy").await?;
     }
     let Inputs {
@@ -163,14 +194,49 @@ async fn sources(call: &Call, mode: Mode, state: &SessionState) -> Result<Source
         Some(plan) => given_table("plays", plan),
         None => session_table(state, call.function, "silver.plays").await?,
     };
-    Ok(Sources {
+    let (tracks, known_tracks) = match tracks {
+        Some(plan) => (
+            Tracks::Given(given_table("tracks", plan)),
+            KnownTracks::default(),
+        ),
+        None => session_tracks(state, call.function).await?,
+    };
+    let sources = Sources {
         plays,
-        tracks: tracks.as_ref().map(|plan| given_table("tracks", plan)),
+        tracks,
         candidates: candidates
             .as_ref()
             .map(|plan| given_table("candidates", plan)),
         has_responses: find(state, "silver.responses").await?.is_some(),
-    })
+    };
+    Ok((sources, known_tracks))
+}
+
+/// The session's own tracks: as an earlier call left them, where the session says that they are the same.
+async fn session_tracks(state: &SessionState, function: &str) -> Result<(Tracks, KnownTracks)> {
+    let mut tables = vec![];
+    for name in ["silver.tracks", "silver.track_features"] {
+        let Some(table) = find(state, name).await? else {
+            return plan_err!("{function}: the session has no table {name}");
+        };
+        tables.push(table);
+    }
+    let genres = find(state, "silver.track_genres").await?;
+    tables.extend(genres.clone());
+    let known_tracks = state
+        .config()
+        .get_extension::<TrackMemory>()
+        .map_or_else(KnownTracks::default, |memory| {
+            KnownTracks::of(&memory, &tables)
+        });
+    if known_tracks.found().is_some() {
+        return Ok((Tracks::Known, known_tracks));
+    }
+    let genres = genres.map(|table| Table {
+        name: "silver.track_genres".to_owned(),
+        columns: names(table.schema().fields()),
+    });
+    Ok((Tracks::Session { genres }, known_tracks))
 }
 
 fn given_table(name: &str, plan: &LogicalPlan) -> Table {

@@ -1,15 +1,21 @@
 //! Chooses and orders the tracks for one listener.
 //!
-//! Mirror: the best matches. Coach: hard caps first, then the best mixture of match and improvement. Equal scores are
-//! ordered by `track_id`, and the same song under several ids appears once, under its best. A track that was played
+//! Mirror: the best matches, best first. Coach: hard caps first, then the best mixture of match and improvement, in the
+//! order in which they are to be heard. By the iso principle (Altshuler 1948; Starcke, Mayr and von Georgi 2021,
+//! doi:10.3390/ijerph182312486) a list begins where the listener is: its first quarter stays within `valence_hold`, and
+//! the rest rises in equal parts to the step's goal. Where fewer tracks than a quarter stay, the whole list is shorter.
+//!
+//! Equal scores are ordered by `track_id`, and the same song under several ids appears once. A track that was played
 //! lately may appear in both modes: to hear a liked song again is no fault.
 
-use std::{cmp::Ordering, collections::HashSet};
+use std::collections::HashSet;
 
 use super::{
-    caps::{BackOff, Caps, Deltas, ValenceStep},
+    caps::{Caps, Deltas, Standing, ValenceStep},
     catalogue::Catalogue,
+    genre_mix::GenreMix,
     profile::{Profile, VALENCE},
+    shortlist::Shortlist,
 };
 
 /// One recommended track.
@@ -35,7 +41,7 @@ pub(super) struct Exclusions<'a> {
 }
 
 impl Exclusions<'_> {
-    fn cover(&self, catalogue: &Catalogue, candidate: usize, song: &str) -> bool {
+    pub(super) fn cover(&self, catalogue: &Catalogue, candidate: usize, song: &str) -> bool {
         let is_known = |artist: &str| self.artists.contains(&artist.to_lowercase());
         self.songs.contains(song)
             || self.track_ids.contains(catalogue.track_id(candidate))
@@ -43,82 +49,156 @@ impl Exclusions<'_> {
     }
 }
 
+/// Whom tracks are chosen for, and among which.
+pub(super) struct Ground<'a> {
+    pub(super) catalogue: &'a Catalogue,
+    pub(super) profile: &'a Profile,
+    pub(super) exclusions: &'a Exclusions<'a>,
+    /// Whether a call lets a candidate be recommended; `None` where it lets all.
+    pub(super) wanted: Option<&'a [bool]>,
+    pub(super) mix: Option<GenreMix>,
+}
+
 /// What the coach needs beside the profile.
 #[derive(Debug)]
 pub(super) struct Coaching<'a> {
     pub(super) caps: &'a Caps,
-    pub(super) target: f64,
     pub(super) pace: Option<f64>,
-    pub(super) back_off: BackOff,
+    pub(super) standing: Standing,
 }
 
 impl Coaching<'_> {
     pub(super) fn step(&self, profile: &Profile) -> ValenceStep {
-        self.caps.valence_step(
-            self.pace,
-            profile.typical[VALENCE],
-            self.target,
-            self.back_off,
+        self.caps
+            .valence_step(self.pace, profile.typical[VALENCE], &self.standing)
+    }
+}
+
+impl<'a> Ground<'a> {
+    fn match_scores(&self) -> Vec<f64> {
+        self.profile
+            .match_scores(&self.catalogue.columns, self.catalogue.n_candidates())
+    }
+
+    fn is_wanted(&self, candidate: usize) -> bool {
+        self.wanted.is_none_or(|wanted| wanted[candidate])
+    }
+
+    fn shortlist(&self, k: usize) -> Shortlist<'a> {
+        Shortlist::new(
+            self.catalogue,
+            self.profile,
+            self.exclusions,
+            self.mix.clone(),
+            k,
         )
+    }
+
+    /// Best first and then by `track_id`.
+    fn sort_by_score(&self, candidates: &mut [usize], scores: &[f64]) {
+        candidates.sort_unstable_by(|left, right| {
+            let by_id = || {
+                self.catalogue
+                    .track_id(*left)
+                    .cmp(self.catalogue.track_id(*right))
+            };
+            scores[*right].total_cmp(&scores[*left]).then_with(by_id)
+        });
+    }
+
+    /// Songs among some candidates that the listener does not refuse.
+    pub(super) fn n_songs(&self, candidates: &[usize]) -> usize {
+        let songs = candidates
+            .iter()
+            .map(|candidate| (candidate, self.catalogue.song(*candidate)));
+        let welcome = songs
+            .filter(|(candidate, song)| !self.exclusions.cover(self.catalogue, **candidate, song));
+        welcome.map(|(_, song)| song).collect::<HashSet<_>>().len()
+    }
+
+    /// The candidates that the mirror chooses among.
+    pub(super) fn mirrored(&self) -> Vec<usize> {
+        (0..self.catalogue.n_candidates())
+            .filter(|candidate| self.is_wanted(*candidate))
+            .collect()
     }
 }
 
 /// The `k` tracks that match best.
-pub(super) fn mirror(
-    catalogue: &Catalogue,
-    profile: &Profile,
-    exclusions: &Exclusions,
-    k: usize,
-) -> Vec<Pick> {
-    let scores = profile.match_scores(&catalogue.columns, catalogue.n_candidates());
-    let wanted = (0..scores.len())
-        .filter(|candidate| catalogue.is_wanted(*candidate))
-        .collect();
-    best_songs(catalogue, exclusions, &scores, wanted, k)
+pub(super) fn mirror(ground: &Ground, k: usize) -> Vec<Pick> {
+    let scores = ground.match_scores();
+    let mut shortlist = ground.shortlist(k);
+    shortlist.offer(ground.mirrored().into_iter(), &scores);
+    let mut chosen: Vec<usize> = std::iter::from_fn(|| shortlist.choose()).take(k).collect();
+    ground.sort_by_score(&mut chosen, &scores);
+    chosen
         .into_iter()
         .map(|candidate| Pick {
             candidate,
             score: scores[candidate],
             match_score: scores[candidate],
             improvement_score: None,
-            deltas: catalogue.deltas(profile, candidate),
+            deltas: ground.catalogue.deltas(ground.profile, candidate),
         })
         .collect()
 }
 
-/// The `k` tracks that keep within every cap and score best.
-pub(super) fn coach(
-    catalogue: &Catalogue,
-    profile: &Profile,
-    exclusions: &Exclusions,
-    coaching: &Coaching,
-    k: usize,
-) -> Vec<Pick> {
-    let match_scores = profile.match_scores(&catalogue.columns, catalogue.n_candidates());
+/// What the coach may choose from, with its scores by candidate.
+pub(super) struct Allowed {
+    pub(super) candidates: Vec<usize>,
+    match_scores: Vec<f64>,
+    scores: Vec<f64>,
+}
+
+/// The tracks that keep every cap and match well enough.
+pub(super) fn allowed(ground: &Ground, coaching: &Coaching) -> Allowed {
+    let match_scores = ground.match_scores();
     let least_match = percentile(&match_scores, coaching.caps.match_percentile);
-    let step = coaching.step(profile);
-    let deltas = |candidate| catalogue.deltas(profile, candidate);
-    let allowed: Vec<usize> = (0..match_scores.len())
+    let step = coaching.step(ground.profile);
+    let deltas = |candidate| ground.catalogue.deltas(ground.profile, candidate);
+    let candidates: Vec<usize> = (0..match_scores.len())
         .filter(|candidate| {
-            catalogue.is_wanted(*candidate)
+            ground.is_wanted(*candidate)
                 && match_scores[*candidate] >= least_match
                 && coaching.caps.allow(step, &deltas(*candidate))
         })
         .collect();
     let weight = coaching.caps.improvement_weight;
     let mut scores = match_scores.clone();
-    for candidate in &allowed {
+    for candidate in &candidates {
         let improvement = step.improvement(deltas(*candidate).valence);
         scores[*candidate] = (1.0 - weight) * match_scores[*candidate] + weight * improvement;
     }
-    best_songs(catalogue, exclusions, &scores, allowed, k)
+    Allowed {
+        candidates,
+        match_scores,
+        scores,
+    }
+}
+
+/// At most `k` tracks that keep within every cap, in the order in which they are to be heard.
+pub(super) fn coach(ground: &Ground, coaching: &Coaching, k: usize) -> Vec<Pick> {
+    let allowed = allowed(ground, coaching);
+    let step = coaching.step(ground.profile);
+    let chosen = if step.is_a_step() {
+        ramp(ground, &allowed, step, coaching.caps.iso_share, k)
+    } else {
+        let mut shortlist = ground.shortlist(k);
+        shortlist.offer(allowed.candidates.iter().copied(), &allowed.scores);
+        let mut chosen = std::iter::from_fn(|| shortlist.choose())
+            .take(k)
+            .collect::<Vec<_>>();
+        ground.sort_by_score(&mut chosen, &allowed.scores);
+        chosen
+    };
+    chosen
         .into_iter()
         .map(|candidate| {
-            let deltas = deltas(candidate);
+            let deltas = ground.catalogue.deltas(ground.profile, candidate);
             Pick {
                 candidate,
-                score: scores[candidate],
-                match_score: match_scores[candidate],
+                score: allowed.scores[candidate],
+                match_score: allowed.match_scores[candidate],
                 improvement_score: Some(step.improvement(deltas.valence)),
                 deltas,
             }
@@ -126,6 +206,75 @@ pub(super) fn coach(
         .collect()
 }
 
+/// The tracks that stay where the listener is, best first, and then those that rise, lowest first.
+///
+/// The place `j` of the `m` that rise is filled by a track of at most `ceiling(j / m)`; sorted by valence they keep to
+/// that too, for at least `j` of them lie below the ceiling of place `j`.
+fn ramp(
+    ground: &Ground,
+    allowed: &Allowed,
+    step: ValenceStep,
+    iso_share: f64,
+    k: usize,
+) -> Vec<usize> {
+    let valence = |candidate: usize| ground.catalogue.deltas(ground.profile, candidate).valence;
+    let mut shortlist = ground.shortlist(k);
+    let staying = allowed
+        .candidates
+        .iter()
+        .copied()
+        .filter(|candidate| step.stays(valence(*candidate)));
+    shortlist.offer(staying, &allowed.scores);
+    let wanted = whole((count(k) * iso_share).ceil());
+    let mut start: Vec<usize> = std::iter::from_fn(|| shortlist.choose())
+        .take(wanted)
+        .collect();
+    let longest = if iso_share > 0.0 {
+        whole(count(start.len()) / iso_share)
+    } else {
+        k
+    };
+    let rising = longest.min(k).saturating_sub(start.len());
+    shortlist.withdraw();
+    let mut by_valence = allowed.candidates.clone();
+    by_valence.sort_unstable_by(|left, right| valence(*left).total_cmp(&valence(*right)));
+    let mut rest = by_valence.into_iter().peekable();
+    let mut rises = vec![];
+    for place in 1..=rising {
+        let ceiling = step.ceiling(count(place) / count(rising));
+        let more = std::iter::from_fn(|| rest.next_if(|candidate| valence(*candidate) <= ceiling));
+        shortlist.offer(more, &allowed.scores);
+        rises.extend(shortlist.choose());
+    }
+    ground.sort_by_score(&mut start, &allowed.scores);
+    rises.sort_unstable_by(|left, right| {
+        let by_id = || {
+            ground
+                .catalogue
+                .track_id(*left)
+                .cmp(ground.catalogue.track_id(*right))
+        };
+        valence(*left).total_cmp(&valence(*right)).then_with(by_id)
+    });
+    start.into_iter().chain(rises).collect()
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "places in a list of at most 10,000"
+)]
+fn count(places: usize) -> f64 {
+    places as f64
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a number of places, never negative; one beyond the greatest is capped"
+)]
+fn whole(places: f64) -> usize {
+    places as usize
+}
 /// The least value that is at least as great as a share of the values (nearest rank); infinity for no values.
 fn percentile(values: &[f64], share: f64) -> f64 {
     if values.is_empty() {
@@ -142,51 +291,6 @@ fn percentile(values: &[f64], share: f64) -> f64 {
     *values
         .select_nth_unstable_by(rank.saturating_sub(1), f64::total_cmp)
         .1
-}
-
-/// The best `k` songs among some candidates, best first, without sorting them all.
-fn best_songs(
-    catalogue: &Catalogue,
-    exclusions: &Exclusions,
-    scores: &[f64],
-    mut among: Vec<usize>,
-    k: usize,
-) -> Vec<usize> {
-    let better = |left: &usize, right: &usize| -> Ordering {
-        scores[*right]
-            .total_cmp(&scores[*left])
-            .then_with(|| catalogue.track_id(*left).cmp(catalogue.track_id(*right)))
-    };
-    // Some are dropped as excluded or double, so more than k are sorted; if they do not do, twice as many.
-    let mut sorted = 2 * k + 16;
-    loop {
-        let head = sorted.min(among.len());
-        if head < among.len() {
-            among.select_nth_unstable_by(head, better);
-        }
-        among[..head].sort_unstable_by(better);
-        let chosen = distinct_songs(catalogue, exclusions, &among[..head], k);
-        if chosen.len() == k || head == among.len() {
-            return chosen;
-        }
-        sorted *= 2;
-    }
-}
-
-fn distinct_songs(
-    catalogue: &Catalogue,
-    exclusions: &Exclusions,
-    ordered: &[usize],
-    k: usize,
-) -> Vec<usize> {
-    let (mut songs, mut track_ids) = (HashSet::new(), HashSet::new());
-    let is_welcome = |candidate: &&usize| {
-        let song = catalogue.song(**candidate);
-        !exclusions.cover(catalogue, **candidate, &song)
-            && track_ids.insert(catalogue.track_id(**candidate))
-            && songs.insert(song)
-    };
-    ordered.iter().filter(is_welcome).take(k).copied().collect()
 }
 
 #[cfg(test)]

@@ -104,7 +104,7 @@ async fn named_and_positional_arguments_are_the_same() {
         .map(|field| field.name().as_str())
         .collect();
     let contract = "rank track_id track_name artist score match_score improvement_score valence_delta energy_delta \
-                    tempo_delta_pct reason";
+                    tempo_delta_pct reason because";
     assert_eq!(columns.join(" "), contract);
 }
 

@@ -5,7 +5,7 @@ use datafusion::prelude::SessionContext;
 
 use crate::session::{
     FEATURES, POLICY, Random, USUAL, add_plays, add_tracks, draw_policy, error, integer, ladder,
-    numbers, play, random_session, run, rungs, session, texts,
+    numbers, play, random_session, run, rungs, session, texts, usual_with,
 };
 
 /// Every row of `coached` that breaks a promise of the policy, computed by SQL of its own from the tables.
@@ -58,11 +58,29 @@ fn broken(coached: &str, pace: &str) -> String {
              left join answers as answer on latest.user_id = answer.user_id and answer.recency = 1
              left join answers as before on latest.user_id = before.user_id and before.recency = 2
          ),
+         earlier as (
+             select
+                 latest.user_id, sum(weight * valence) / sum(weight) as before
+             from (
+                 select
+                     user_id, played_at, valence,
+                     case when is_completed then 1.0 when is_skipped then 0.2 else 0.5 end
+                     * power(2.0, date_part('epoch', played_at) / 86400.0 / 14.0 - 19723.0 / 14.0) as weight
+                 from silver.plays where played_at is not null
+             ) as weighted
+             inner join latest on weighted.user_id = latest.user_id
+             where date_trunc('day', played_at) < date_trunc('day', last_at)
+             group by latest.user_id
+         ),
          limits as (
              select
                  targets.user_id, is_held or valence >= target as is_still, valence, loudness,
-                 least(coalesce({pace}, pace), pace_max, 0.15) / case when is_slowed then 2 else 1 end as most
+                 least(
+                     least(coalesce({pace}, pace), pace_max, 0.15) / case when is_slowed then 2 else 1 end,
+                     coalesce(0.25 - (valence - before), 0.25)
+                 ) as most
              from targets
+             left join earlier on targets.user_id = earlier.user_id
              inner join present on targets.user_id = present.user_id
              inner join backed_off on targets.user_id = backed_off.user_id
              cross join caps
@@ -162,6 +180,7 @@ async fn every_cap_holds_for_every_row_of_many_users() {
 #[tokio::test]
 async fn candidates_only_choose() {
     let ctx = random_session(9, 8, 300).await;
+    let mut coached = 0;
     for (user, mode) in (0..8).flat_map(|user| [(user, "coach"), (user, "mirror")]) {
         let free = format!("recommend('{mode}', 50, 'user {user}'");
         let wanted = format!("(select track_id from {free}) where rank % 3 = 1)");
@@ -175,22 +194,33 @@ async fn candidates_only_choose() {
             &format!("select * from {free}) where rank % 3 = 1 order by rank"),
         )
         .await;
-        assert_eq!(
-            texts(&chosen, "track_id"),
-            texts(&all, "track_id"),
-            "{mode} {user}"
-        );
+        let rows = |batch| {
+            let scores = numbers(batch, "score");
+            texts(batch, "track_id")
+                .into_iter()
+                .zip(scores)
+                .collect::<Vec<_>>()
+        };
+        let (chosen, all) = (rows(&chosen), rows(&all));
+        if mode == "mirror" {
+            assert_eq!(chosen, all, "{user}");
+        } else {
+            // The coach begins where the listener is: with few tracks to begin with it offers fewer.
+            assert!(chosen.iter().all(|row| all.contains(row)), "{user}");
+            coached += chosen.len();
+        }
     }
+    assert!(coached > 10, "{coached} tracks coached");
 }
 
 #[tokio::test]
 async fn coach_leads_one_step_and_mirror_stays() {
     let ctx = ladder().await;
     let coach = run(&ctx, "select * from recommend('coach', 3)").await;
-    assert_eq!(texts(&coach, "track_id"), ["v20", "v19", "v18"]);
-    assert!(numbers(&coach, "improvement_score").is_sorted_by(|left, right| left >= right));
+    assert_eq!(texts(&coach, "track_id"), ["v13", "v15", "v20"]);
+    assert!(numbers(&coach, "improvement_score").is_sorted());
     assert!(
-        texts(&coach, "reason")[0]
+        texts(&coach, "reason")[2]
             .starts_with("A gentle step: valence 0.50, 0.10 above where you are")
     );
     let mirror = run(&ctx, "select * from recommend('mirror', 3)").await;
@@ -261,6 +291,88 @@ async fn a_cap_that_is_narrowed_holds_at_once() {
     );
 }
 
+/// A listener at 0.10 for a week, whose last day was above; undated plays at 0.90 make the target.
+async fn moved_to(valence: f64) -> SessionContext {
+    let ctx = session().await;
+    let rung = |step: u32| {
+        let features = usual_with(7, 0.01 * f64::from(step));
+        (format!("v{step:02}"), format!("Artist {step}"), features)
+    };
+    add_tracks(&ctx, &(0..=60).map(rung).collect::<Vec<_>>()).await;
+    let mut plays: Vec<String> = (0..8)
+        .map(|day| play("anna", "v10", day, "completed", usual_with(7, 0.10)))
+        .collect();
+    plays.extend((0..40).map(|_| play("anna", "v10", 8, "completed", usual_with(7, valence))));
+    add_plays(&ctx, &plays).await;
+    let undated = "insert into silver.plays select user_id, track_id, null, weekday, daypart, is_completed, is_skipped, \
+         danceability, energy, loudness, speechiness, acousticness, instrumentalness, liveness, 0.9, tempo \
+         from silver.plays limit 20";
+    run(&ctx, undated).await;
+    ctx
+}
+
+#[tokio::test]
+async fn a_session_leads_no_further_than_its_cap_together() {
+    for (valence, expected) in [(0.30, "ok"), (0.40, "session_cap"), (0.50, "session_cap")] {
+        let ctx = moved_to(valence).await;
+        let profile = "select typical from listening_profile() where feature = 'valence'";
+        let moved = numbers(&run(&ctx, profile).await, "typical")[0] - 0.10;
+        let status = run(&ctx, "select * from recommend_status('coach')").await;
+        assert_eq!(texts(&status, "status"), [expected], "{moved}");
+        let coach = run(&ctx, "select * from recommend('coach')").await;
+        let deltas = numbers(&coach, "valence_delta");
+        let room = 0.25 - moved;
+        assert!(
+            deltas.iter().all(|delta| *delta <= room + 1e-9),
+            "{room}: {deltas:?}"
+        );
+        if expected == "ok" {
+            let highest = deltas.into_iter().fold(f64::MIN, f64::max);
+            assert!(room < 0.10 && highest > room - 0.011, "{highest} of {room}");
+        } else {
+            assert!(
+                room < 0.0 && (room > -0.02) == (coach.num_rows() > 0),
+                "{room}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_status_says_why_nothing_fits() {
+    let ctx = ladder().await;
+    let status = async |call: &str| {
+        let rows = run(&ctx, &format!("select * from {call}")).await;
+        assert_eq!(rows.num_rows(), 1, "{call}");
+        texts(&rows, "status").concat()
+    };
+    assert_eq!(status("recommend_status('mirror')").await, "ok");
+    assert_eq!(status("recommend_status('coach', 'anna')").await, "ok");
+    let both = run(&ctx, "select * from recommend_status()").await;
+    assert_eq!(texts(&both, "mode"), ["mirror", "coach"]);
+    let fits = run(&ctx, "select * from recommend('coach', 100)").await;
+    assert!(integer(&both, 2, 1) >= i64::try_from(fits.num_rows()).unwrap());
+    run(&ctx, "insert into silver.responses values ('anna', 'far0', 'coach', 'stay', timestamp '2024-11-05')").await;
+    assert_eq!(status("recommend_status('coach')").await, "resting");
+    run(&ctx, "drop table silver.responses").await;
+    run(
+        &ctx,
+        "create or replace table gold.coach_policy as
+         select name, case when name = 'energy_step' then 0.0 else value end as value from gold.coach_policy",
+    )
+    .await;
+    run(&ctx, "create or replace table silver.track_features as select * from silver.track_features where energy < 0.5").await;
+    assert_eq!(status("recommend_status('coach')").await, "no_fit");
+    run(
+        &ctx,
+        "create or replace table gold.coach_policy as select 'pace' as name, 0.1 as value",
+    )
+    .await;
+    assert_eq!(status("recommend_status('coach')").await, "no_policy");
+    let message = error(&ctx, "select * from recommend_status('coach', 'ben')").await;
+    assert!(message.contains("no plays of user 'ben'"), "{message}");
+}
+
 #[tokio::test]
 async fn at_the_target_the_coach_stays() {
     let ctx = session().await;
@@ -307,4 +419,40 @@ async fn answers_slow_the_coach_down() {
     assert!((highest(&[("skip", "far0"), ("play", "v12")]).await - 0.10).abs() < 1e-6);
     // A skipped track itself is not offered again; the others of the ladder are.
     assert!((highest(&[("less", "v20"), ("play", "v12")]).await - 0.09).abs() < 1e-6);
+}
+
+#[tokio::test]
+async fn a_streak_of_low_days_halves_the_pace() {
+    let highest = async |low_days: &[u32]| {
+        let ctx = session().await;
+        let rung = |step: u32| {
+            let features = usual_with(7, 0.30 + 0.01 * f64::from(step));
+            (format!("v{step:02}"), format!("Artist {step}"), features)
+        };
+        let tracks: Vec<_> = (0..=40).map(rung).collect();
+        add_tracks(&ctx, &tracks).await;
+        let mut plays = vec![];
+        for day in 0..25 {
+            for nth in 0..10 {
+                let usual = 0.30 + 0.30 * f64::from(nth % 2) + 0.02 * f64::from(day % 2);
+                let valence = if low_days.contains(&day) { 0.30 } else { usual };
+                plays.push(play(
+                    "anna",
+                    "v10",
+                    day,
+                    "completed",
+                    usual_with(7, valence),
+                ));
+            }
+        }
+        add_plays(&ctx, &plays).await;
+        let coach = run(&ctx, "select * from recommend('coach')").await;
+        numbers(&coach, "valence_delta")
+            .into_iter()
+            .fold(f64::MIN, f64::max)
+    };
+    let (usual, low) = (highest(&[]).await, highest(&[20, 22, 24]).await);
+    assert!(usual > 0.09 && usual <= 0.10, "{usual}");
+    assert!(low > 0.04 && low <= 0.05, "{low}");
+    assert!(highest(&[20, 24]).await > 0.09);
 }

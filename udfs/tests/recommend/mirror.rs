@@ -232,3 +232,80 @@ async fn flags_may_be_numbers() {
     .await;
     assert_eq!(as_given, as_numbers);
 }
+
+#[tokio::test]
+async fn because_names_the_listeners_own_plays_that_sound_most_alike() {
+    let ctx = ladder().await;
+    let mirror = run(&ctx, "select * from recommend('mirror', 3)").await;
+    assert_eq!(
+        texts(&mirror, "because"),
+        ["Song v10 by Artist 10 (8 plays); Song v20 by Artist 20 (4 plays)"; 3]
+    );
+    // Skips and plays outside the context are behind nothing.
+    run(&ctx, "insert into silver.plays select user_id, 'v11', played_at, weekday, daypart, false, true, danceability, energy, \
+         loudness, speechiness, acousticness, instrumentalness, liveness, valence, tempo from silver.plays limit 1").await;
+    let morning = run(
+        &ctx,
+        "select * from recommend('mirror', 1, context => 'morning')",
+    )
+    .await;
+    assert_eq!(
+        texts(&morning, "because"),
+        ["Song v10 by Artist 10 (2 plays); Song v20 by Artist 20 (1 play)"]
+    );
+}
+
+#[tokio::test]
+async fn an_artist_has_a_tenth_of_a_list_unless_nothing_else_is_left() {
+    let ctx = session().await;
+    let track = |at: u32, artist: &str| {
+        let features = usual_with(8, 120.0 + 0.1 * f64::from(at));
+        (format!("{artist}{at:02}"), artist.to_owned(), features)
+    };
+    let mut tracks: Vec<_> = (0..30).map(|at| track(at, "near")).collect();
+    tracks.extend((0..30).map(|at| track(100 + at, &format!("other{at}"))));
+    add_tracks(&ctx, &tracks).await;
+    add_plays(&ctx, &[play("anna", "near00", 1, "completed", USUAL)]).await;
+    let near = async |k: usize| {
+        let mirror = run(&ctx, &format!("select * from recommend('mirror', {k})")).await;
+        assert_eq!(mirror.num_rows(), k);
+        let artists = texts(&mirror, "artist");
+        artists.iter().filter(|artist| *artist == "near").count()
+    };
+    assert_eq!(near(10).await, 2);
+    assert_eq!(near(30).await, 3);
+    assert_eq!(near(60).await, 30);
+}
+
+#[tokio::test]
+async fn a_list_is_calibrated_to_the_listeners_genres() {
+    let ctx = session().await;
+    let of_genre = |genre: &'static str, low: u32| {
+        (0..40).map(move |at| {
+            let features = usual_with(8, 120.0 + f64::from(low) + 0.01 * f64::from(at));
+            (
+                format!("{genre}{at:02}"),
+                format!("{genre} artist {at}"),
+                features,
+            )
+        })
+    };
+    // Rock fits a little better; the listener plays as much of the one as of the other.
+    let tracks: Vec<_> = of_genre("rock", 0).chain(of_genre("jazz", 1)).collect();
+    add_tracks(&ctx, &tracks).await;
+    let plays = ["rock00", "jazz00"].map(|track| play("anna", track, 1, "completed", USUAL));
+    add_plays(&ctx, &plays).await;
+    let jazz = async || {
+        let mirror = run(&ctx, "select * from recommend('mirror', 10)").await;
+        let tracks = texts(&mirror, "track_id");
+        tracks
+            .iter()
+            .filter(|track| track.starts_with("jazz"))
+            .count()
+    };
+    let before = jazz().await;
+    run(&ctx, "create table silver.track_genres as select track_id, left(track_id, 4) as genre from silver.tracks").await;
+    let after = jazz().await;
+    assert!(before < 5, "{before}");
+    assert_eq!(after, 5);
+}
