@@ -29,6 +29,7 @@ fn model(classes: u32) -> Logistic {
         scales: vec![0.6; FEATURES as usize],
         weights: (0..outputs).map(weights).collect(),
         intercepts: vec![0.0; outputs as usize],
+        std_errors: Vec::new(),
     }
 }
 

@@ -23,6 +23,7 @@ fn shap_explain(criterion: &mut Criterion) {
         scales: vec![0.6; FEATURES as usize],
         weights: vec![(0..FEATURES).map(scattered).collect()],
         intercepts: vec![0.1],
+        std_errors: Vec::new(),
     };
     let rows: Vec<Vec<f64>> = (0..ROWS)
         .map(|row| {

@@ -61,5 +61,6 @@ pub(super) fn logistic_options() -> LogisticOptions {
         },
         l2: 1.0,
         max_iterations: 1000,
+        class_weight: None,
     }
 }

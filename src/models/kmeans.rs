@@ -50,6 +50,7 @@ pub(super) fn train(
         );
         return Err(Error::Input(message));
     }
+    let statistics = Some(dataset.statistics());
     let (features, mut warnings) = (dataset.features, dataset.warnings);
     let values = dataset.values.into_iter().collect::<Vec<f64>>();
     let scaler = Scaler::fit(&values, features.len());
@@ -71,7 +72,10 @@ pub(super) fn train(
         centroids: clustering.centroids,
     };
     Ok(Fitted {
-        model: Model::new(name, features, ModelKind::KMeans(kmeans)),
+        model: Model {
+            statistics,
+            ..Model::new(name, features, ModelKind::KMeans(kmeans))
+        },
         label: None,
         classes: Vec::new(),
         metrics,
@@ -98,7 +102,7 @@ fn settings(options: &KMeansOptions, k: usize) -> Settings {
 
 /// What a kernel found, unless it was ended.
 fn finished<T>(found: Option<T>) -> Result<T> {
-    found.ok_or_else(|| Error::Cancelled("the training was ended".into()))
+    found.ok_or_else(stop::ended)
 }
 
 /// The number of clusters for `k = 'auto'`.

@@ -1,44 +1,41 @@
-//! Logistic regression, binary and multinomial, fitted by linfa-logistic (L-BFGS) on z-scored features and taken to the
-//! optimum by Newton's method.
+//! Logistic regression, binary and multinomial, by the kernel that fits it to z-scored features.
 //!
 //! The objective is the **sum** of the log losses plus `l2 / 2 · |w|²`, intercepts free. scikit-learn minimises
 //! `C · sum + 1/2 · |w|²`, so `l2 = 1 / C` gives its coefficients; a penalty meant for the mean loss (as in glmnet or
 //! Spark) must be multiplied by the number of rows. Multinomial coefficients are the symmetric ones: over the classes
 //! they sum to 0, intercepts too.
 //!
-//! linfa 0.8.1 subtracts the largest score of the whole matrix in its log-sum-exp and cuts what remains at 1e-15, which
-//! is wrong for rows whose scores lie more than 34 below that one: with a feature that has far outliers (a track's
-//! duration, 20 standard deviations) its fit can end off the optimum. It serves as the start, and the gradient where
-//! Newton's method ends decides whether the fit counts as converged.
+//! linfa-logistic 0.8.1 is an oracle in the tests. It subtracts the largest score of the whole matrix in its log-sum-exp and
+//! cuts what remains at 1e-15, which is wrong for rows whose scores lie more than 34 below that one: with a feature that
+//! has far outliers (a track's duration, 20 standard deviations) its fit can end off the optimum.
 
-use linfa::{Dataset, traits::Fit as _};
-use linfa_logistic::{LogisticRegression, MultiLogisticRegression, error::Error as LinfaError};
-use moodlake_udfs::{Logistic, kernels::logistic::probabilities};
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use moodlake_udfs::{
+    Logistic,
+    kernels::{
+        logistic::probabilities,
+        logistic_fit::{Problem, Start, fit},
+    },
+};
+use ndarray::ArrayView2;
 
 use super::{
-    newton::{Solution, polish},
-    options::LogisticOptions,
-    scaler::Scaler,
+    options::{ClassWeight, LogisticOptions},
+    stop,
 };
-use crate::error::{Error, Result};
+use crate::error::Result;
 
-/// linfa stops when the gradient's norm is below this for each row. From there Newton's method needs five steps; at a
-/// tenth of it two less, for which L-BFGS needs another 28 (6,346 tracks, 12 features, 7 classes).
-const GRADIENT_TOLERANCE_PER_ROW: f64 = 1e-2;
-/// Beyond this norm for each row a fit counts as not converged.
-const ACCEPTED_GRADIENT_PER_ROW: f64 = 1e-8;
-
-/// A fitted model, and whether it is the optimum.
+/// A fitted model, and what is to be thought of it.
 #[derive(Clone, Debug)]
 pub(super) struct Fit {
     pub(super) model: Logistic,
     pub(super) is_converged: bool,
+    /// Whether the features tell the classes of these rows apart without an error.
+    pub(super) is_separated: bool,
 }
 
 impl Fit {
     /// Fits to raw features `[n_rows][n_features]` and indices into `classes`, all of which occur; from `start`, a fit
-    /// to other rows of the same classes, without linfa.
+    /// to other rows of the same classes.
     pub(super) fn new(
         values: ArrayView2<'_, f64>,
         labels: &[u32],
@@ -46,32 +43,35 @@ impl Fit {
         options: &LogisticOptions,
         start: Option<&Self>,
     ) -> Result<Self> {
-        let scaler = Scaler::fit(values);
-        let rows = Dataset::new(scaler.transform(values), labels.iter().copied().collect());
-        let tolerance = GRADIENT_TOLERANCE_PER_ROW * len(labels);
-        let solved = match (start, classes.len()) {
-            (Some(fit), _) => Ok(solution_of(&fit.model)),
-            (None, 2) => binary(&rows, options, tolerance),
-            (None, _) => multinomial(&rows, options, tolerance),
+        let class_weights = match options.class_weight {
+            Some(ClassWeight::Balanced) => balanced(labels, classes.len()),
+            None => Vec::new(),
         };
-        let solved =
-            solved.map_err(|error| Error::Input(format!("logistic regression: {error}")))?;
-        let (solved, gradient) = polish(rows.records().view(), labels, options.l2, solved);
-        let model = Logistic {
-            classes: classes.to_vec(),
-            means: scaler.means,
-            scales: scaler.scales,
-            weights: solved
-                .weights
-                .columns()
-                .into_iter()
-                .map(|column| column.to_vec())
-                .collect(),
-            intercepts: solved.intercepts.to_vec(),
+        let values = values.as_standard_layout();
+        let problem = Problem {
+            values: values.as_slice().unwrap_or_default(),
+            labels,
+            n_classes: classes.len(),
+            class_weights: &class_weights,
+            l2: options.l2,
         };
+        let start = start.map(|fit| Start {
+            weights: &fit.model.weights,
+            intercepts: &fit.model.intercepts,
+        });
+        let fitted = fit(&problem, start, options.max_iterations, &stop::watch());
+        let fitted = fitted.ok_or_else(stop::ended)?;
         Ok(Self {
-            model,
-            is_converged: gradient <= ACCEPTED_GRADIENT_PER_ROW,
+            model: Logistic {
+                classes: classes.to_vec(),
+                means: fitted.scaler.means,
+                scales: fitted.scaler.scales,
+                weights: fitted.weights,
+                intercepts: fitted.intercepts,
+                std_errors: fitted.std_errors,
+            },
+            is_converged: fitted.is_converged,
+            is_separated: fitted.is_separated,
         })
     }
 
@@ -87,61 +87,28 @@ impl Fit {
     }
 }
 
-type Rows = Dataset<f64, u32, ndarray::Ix1>;
-
-fn binary(rows: &Rows, options: &LogisticOptions, tolerance: f64) -> Result<Solution, LinfaError> {
-    let fitted = LogisticRegression::default()
-        .alpha(options.l2)
-        .max_iterations(options.max_iterations)
-        .gradient_tolerance(tolerance)
-        .fit(rows)?;
-    // linfa calls the more frequent class positive.
-    let sign = if fitted.labels().pos.class == 1 {
-        1.0
-    } else {
-        -1.0
-    };
-    Ok(Solution {
-        weights: (fitted.params() * sign).insert_axis(Axis(1)),
-        intercepts: Array1::from_elem(1, fitted.intercept() * sign),
-    })
-}
-
-fn multinomial(
-    rows: &Rows,
-    options: &LogisticOptions,
-    tolerance: f64,
-) -> Result<Solution, LinfaError> {
-    let fitted = MultiLogisticRegression::default()
-        .alpha(options.l2)
-        .max_iterations(options.max_iterations)
-        .gradient_tolerance(tolerance)
-        .fit(rows)?;
-    let weights = fitted.params();
-    let means = weights
-        .mean_axis(Axis(1))
-        .unwrap_or_else(|| Array1::zeros(weights.nrows()));
-    Ok(Solution {
-        weights: weights - &means.insert_axis(Axis(1)),
-        intercepts: fitted.intercept() - fitted.intercept().mean().unwrap_or(0.0),
-    })
-}
-
-fn solution_of(model: &Logistic) -> Solution {
-    let shape = (model.means.len(), model.weights.len());
-    Solution {
-        weights: Array2::from_shape_fn(shape, |(feature, column)| model.weights[column][feature]),
-        intercepts: Array1::from(model.intercepts.clone()),
-    }
-}
-
+/// What a row of each class counts so that all classes together weigh the same: rows, by classes times the class's rows,
+/// as in scikit-learn.
 #[expect(clippy::cast_precision_loss, reason = "fewer than 2^53 rows")]
-fn len<T>(items: &[T]) -> f64 {
-    items.len() as f64
+fn balanced(labels: &[u32], classes: usize) -> Vec<f64> {
+    let mut counts = vec![0.0; classes];
+    for &label in labels {
+        counts[label as usize] += 1.0;
+    }
+    let even = labels.len() as f64 / classes as f64;
+    counts
+        .into_iter()
+        .map(|count: f64| even / count.max(1.0))
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use linfa::{Dataset, traits::Fit as _};
+    use linfa_logistic::{LogisticRegression, MultiLogisticRegression};
+    use moodlake_udfs::kernels::{rows::Rows, scaler::Scaler};
+    use ndarray::{Array1, Array2};
+
     use super::super::fixtures::{features, three_classes, two_classes};
     use super::*;
 
@@ -245,5 +212,40 @@ mod tests {
             &other.weights[0],
             1e-9,
         );
+    }
+
+    #[test]
+    fn linfa_comes_to_the_same_probabilities() {
+        let scaler = Scaler::fit(&features().into_iter().collect::<Vec<f64>>(), 3);
+        let scaled = Rows::scaled(&features().into_iter().collect::<Vec<f64>>(), &scaler);
+        let scaled = Array2::from_shape_vec((scaled.len(), 3), scaled.to_vec()).unwrap();
+        let near = |ours: f64, theirs: f64| {
+            assert!((ours - theirs).abs() < 1e-5, "{ours} is not {theirs}");
+        };
+        let rows = Dataset::new(scaled.clone(), Array1::from(three_classes()));
+        let linfa = MultiLogisticRegression::default().gradient_tolerance(1e-8);
+        let theirs = linfa.fit(&rows).unwrap().predict_probabilities(&scaled);
+        let ours = fit(&three_classes(), &["low", "middle", "high"], 1.0);
+        let ours = ours.probabilities(features().view());
+        for ((row, class), theirs) in theirs.indexed_iter() {
+            near(ours[class][row], *theirs);
+        }
+        let rows = Dataset::new(scaled.clone(), Array1::from(two_classes()));
+        let linfa = LogisticRegression::default().gradient_tolerance(1e-8);
+        let linfa = linfa.fit(&rows).unwrap();
+        // linfa calls the more frequent class positive.
+        let positive = linfa.labels().pos.class as usize;
+        let ours = fit(&two_classes(), &["no", "yes"], 1.0).probabilities(features().view());
+        for (ours, theirs) in ours[positive]
+            .iter()
+            .zip(linfa.predict_probabilities(&scaled))
+        {
+            near(*ours, theirs);
+        }
+    }
+
+    #[test]
+    fn balanced_classes_weigh_the_same() {
+        assert_eq!(balanced(&[0, 1, 1, 1], 2), [2.0, 2.0 / 3.0]);
     }
 }

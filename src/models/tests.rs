@@ -375,7 +375,7 @@ fn options_are_refused_by_name() {
             ("label", text("mood")),
             ("alpha", OptionValue::Float(0.1))
         ]),
-        "model 'mood': unknown option 'alpha', a 'logistic' model knows type, label, group, split, time, classes, label_inputs, fold, gap_days, id, deduplicate, seed, allow_untrained, l2, max_iterations"
+        "model 'mood': unknown option 'alpha', a 'logistic' model knows type, label, group, split, time, classes, label_inputs, fold, gap_days, id, deduplicate, seed, allow_untrained, l2, max_iterations, class_weight"
     );
     assert_eq!(
         refused(&[

@@ -98,6 +98,10 @@ pub struct Logistic {
     pub weights: Vec<Vec<f64>>,
     /// Log-odds at the training means; one for each row of `weights`.
     pub intercepts: Vec<f64>,
+    /// Standard errors of the coefficients of raw features, the intercept's last; shape of `weights` and one more for each
+    /// row, empty where they are not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub std_errors: Vec<Vec<f64>>,
 }
 
 impl Model {
@@ -175,6 +179,16 @@ impl KMeans {
 }
 
 impl Logistic {
+    fn errors_problem(&self, n_features: usize) -> Option<String> {
+        match self.std_errors.len() {
+            0 => None,
+            rows if rows == self.weights.len() => {
+                matrix_problem("row of standard errors", &self.std_errors, n_features + 1)
+            }
+            rows => Some(format!("{rows} rows of standard errors do not fit its weights")),
+        }
+    }
+
     fn problem(&self, n_features: usize) -> Option<String> {
         let rows = self.weights.len();
         let is_binary = self.classes.len() == 2 && rows == 1;
@@ -191,6 +205,7 @@ impl Logistic {
         }
         scaling_problem(&self.means, &self.scales, n_features)
             .or_else(|| matrix_problem("row of weights", &self.weights, n_features))
+            .or_else(|| self.errors_problem(n_features))
     }
 }
 

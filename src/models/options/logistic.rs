@@ -3,7 +3,7 @@
 use arrow::datatypes::Schema;
 use serde::Serialize;
 
-use super::{labelled::Labelled, reader::Reader};
+use super::{ClassWeight, labelled::Labelled, reader::Reader};
 use crate::error::Result;
 
 const DEFAULT_ITERATIONS: u64 = 300;
@@ -20,6 +20,9 @@ pub struct LogisticOptions {
     pub l2: f64,
     /// Most iterations of the solver.
     pub max_iterations: u64,
+    /// Whether all classes together weigh the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class_weight: Option<ClassWeight>,
 }
 
 impl LogisticOptions {
@@ -30,6 +33,17 @@ impl LogisticOptions {
             max_iterations: reader
                 .whole("max_iterations", 1, 100_000)?
                 .unwrap_or(DEFAULT_ITERATIONS),
+            class_weight: class_weight(reader)?,
         })
+    }
+}
+
+fn class_weight(reader: &mut Reader<'_>) -> Result<Option<ClassWeight>> {
+    match reader.text("class_weight")?.as_deref() {
+        None => Ok(None),
+        Some("balanced") => Ok(Some(ClassWeight::Balanced)),
+        Some(other) => Err(reader.error(&format!(
+            "unknown class_weight '{other}', expected 'balanced'"
+        ))),
     }
 }

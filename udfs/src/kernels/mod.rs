@@ -4,10 +4,13 @@
 //! Callers have checked the shapes (see [`Model::validate`](crate::Model::validate)) and passed finite values.
 
 pub mod als;
+mod cholesky;
 pub mod kmeans;
 pub mod kmeans_choice;
 mod kmeans_starts;
 pub mod logistic;
+pub mod logistic_fit;
+mod logistic_sums;
 pub mod moments;
 pub mod nearest;
 pub mod normal;
@@ -66,6 +69,7 @@ pub(crate) mod iris {
                 vec![0.486_668, -0.797_141, 2.292_755, 2.639_275],
             ],
             intercepts: vec![-0.204_639, 2.074_558, -1.869_919],
+            std_errors: Vec::new(),
         }
     }
 
@@ -77,6 +81,7 @@ pub(crate) mod iris {
             scales: SCALES.to_vec(),
             weights: vec![vec![0.140_174, -0.514_64, 2.480_683, 3.140_668]],
             intercepts: vec![-3.801_861],
+            std_errors: Vec::new(),
         }
     }
 

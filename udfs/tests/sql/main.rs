@@ -51,6 +51,7 @@ fn mood() -> Model {
             scales: vec![0.25, 0.25],
             weights: vec![vec![1.0, 0.0]],
             intercepts: vec![0.0],
+            std_errors: Vec::new(),
         }),
     )
 }
@@ -64,6 +65,7 @@ fn genre() -> Model {
             scales: vec![0.25, 0.25],
             weights: vec![vec![0.0, -2.0], vec![1.0, 0.0], vec![-1.0, 2.0]],
             intercepts: vec![0.0, 0.5, -0.5],
+            std_errors: Vec::new(),
         }),
     )
 }
