@@ -14,9 +14,11 @@
 //!
 //! Trees are explained exactly too, however deep they are, as `shap.TreeExplainer` does without background data: of a
 //! feature outside a coalition both branches are taken in proportion to the training rows that took them, and the baseline
-//! is the mean answer over those. A random forest is explained in probability, boosted trees in log-odds (of more than two
-//! classes in scores before the softmax), trees that predict a number in that number; another `output` is refused. A
-//! missing feature takes the branch that the trees learned for it, and is explained.
+//! is the mean answer over those. A random forest is explained in probability, trees that predict a number in that number,
+//! and another `output` is refused; boosted trees of classes in log-odds (of more than two classes in scores before the
+//! softmax) or, with `output => 'probability'` and at most 16 features, in the probability at the margin that each coalition
+//! makes them expect: the baseline is then the probability at the mean margin. A missing feature takes the branch that the
+//! trees learned for it, and is explained.
 //!
 //! Without `class` each row's predicted class is explained; where a number is predicted `class` is null. Rows with a
 //! feature that is unknown to a logistic model stay, with null contributions.

@@ -90,7 +90,9 @@ and prediction are then null. Where the model is not trained yet, the list is nu
     ),
     argument(
         name = "output",
-        description = "'margin' (log-odds; before the softmax if there are more than two classes; the number if it predicts one) or 'probability', a literal; null for 'margin', and for 'probability' of a random forest, which knows no other. Boosted trees know 'margin' only."
+        description = "'margin' (log-odds; before the softmax if there are more than two classes; the number if one is predicted) \
+or 'probability' (at most 16 features, but of a random forest any number), a literal; null for 'margin', of a random forest for \
+'probability', which is all that it has."
     ),
     argument(
         name = "feature_n",

@@ -21,6 +21,7 @@ pub mod scaler;
 pub mod shapley;
 pub mod silhouette;
 pub mod sliding;
+pub mod tree_game;
 pub mod tree_shap;
 pub mod trees;
 

@@ -134,7 +134,7 @@ impl<'a> Explainer<'a> {
             self.play_margins(class, &terms);
         }
         for (feature, contribution) in contributions.iter_mut().enumerate() {
-            *contribution = self.shapley_value(feature);
+            *contribution = shapley_value(&self.game, &self.subset_weights, feature);
         }
         Explained {
             baseline: self.game[0],
@@ -213,23 +213,23 @@ impl<'a> Explainer<'a> {
             *value = margins[class];
         }
     }
+}
 
-    /// Subsets without the feature and the same with it lie side by side in runs as long as the feature's bit.
-    fn shapley_value(&self, feature: usize) -> f64 {
-        let run = 1 << feature;
-        let runs = self
-            .game
-            .chunks_exact(2 * run)
-            .zip(self.subset_weights.chunks_exact(2 * run));
-        runs.map(|(values, weights)| {
-            let (without, with) = values.split_at(run);
-            let pairs = with.iter().zip(without).zip(weights);
-            pairs
-                .map(|((with, without), weight)| weight * (with - without))
-                .sum::<f64>()
-        })
-        .sum()
-    }
+/// A feature's Shapley value in a game with a worth for each subset, a bit for each feature.
+pub(super) fn shapley_value(game: &[f64], subset_weights: &[f64], feature: usize) -> f64 {
+    // Subsets without the feature and the same with it lie side by side in runs as long as the feature's bit.
+    let run = 1 << feature;
+    let runs = game
+        .chunks_exact(2 * run)
+        .zip(subset_weights.chunks_exact(2 * run));
+    runs.map(|(values, weights)| {
+        let (without, with) = values.split_at(run);
+        let pairs = with.iter().zip(without).zip(weights);
+        pairs
+            .map(|((with, without), weight)| weight * (with - without))
+            .sum::<f64>()
+    })
+    .sum()
 }
 
 /// Fills a value for every subset: that of the subset without its highest feature, joined with what that feature adds.
@@ -249,7 +249,7 @@ fn grow(
 }
 
 /// Shapley's weight of each subset as one that a feature joins; shape `[2^n_features]`, unused for the full set.
-fn subset_weights(features: usize) -> Vec<f64> {
+pub(super) fn subset_weights(features: usize) -> Vec<f64> {
     let by_size = size_weights(features);
     (0..1_usize << features)
         .map(|subset| {

@@ -28,12 +28,14 @@ use sweep::Sweep;
 /// Rows explained together: enough that a tree stays in the second-level cache, few enough to share out.
 const BLOCK_ROWS: usize = 64;
 
+/// Trees laid out at a time: layouts are several times as large as the trees.
+const TREES_AT_A_TIME: usize = 16;
+
 /// Divides the predictions of trees over the features.
 #[derive(Debug)]
 pub struct TreeExplainer<'a> {
     trees: &'a Trees,
     n_features: usize,
-    layouts: Vec<Layout>,
 }
 
 /// Explained predictions: for each row `baseline + Σ contribution = prediction`, up to rounding.
@@ -47,28 +49,10 @@ pub struct TreeExplanations {
     pub predictions: Vec<f64>,
 }
 
-impl<'a> TreeExplainer<'a> {
-    /// Lays the trees out for explaining rows of `n_features` features.
-    #[must_use]
-    pub fn new(trees: &'a Trees, n_features: usize) -> Self {
-        Self {
-            trees,
-            n_features,
-            layouts: trees.trees.par_iter().map(Layout::new).collect(),
-        }
-    }
-
-    /// Explains each row's answer for its class (0 where a number is predicted): a mean's probability or number, a sum's
-    /// log-odds, score before the softmax or number. Missing values are NaN. Columns have the shape
-    /// `[n_features][n_rows]`, classes `[n_rows]`.
-    #[must_use]
-    pub fn explain(&self, columns: &[&[f64]], classes: &[usize]) -> TreeExplanations {
-        let blocks: Vec<TreeExplanations> = classes
-            .par_chunks(BLOCK_ROWS)
-            .enumerate()
-            .map(|(block, classes)| self.explain_block(columns, block * BLOCK_ROWS, classes))
-            .collect();
-        let mut all = TreeExplanations::default();
+/// Blocks of rows, one after the other.
+impl FromIterator<TreeExplanations> for TreeExplanations {
+    fn from_iter<I: IntoIterator<Item = Self>>(blocks: I) -> Self {
+        let mut all = Self::default();
         for block in blocks {
             all.contributions.extend(block.contributions);
             all.baselines.extend(block.baselines);
@@ -76,46 +60,70 @@ impl<'a> TreeExplainer<'a> {
         }
         all
     }
+}
 
-    fn explain_block(
-        &self,
-        columns: &[&[f64]],
-        from: usize,
-        classes: &[usize],
-    ) -> TreeExplanations {
-        let rows: Vec<f64> = (from..from + classes.len())
-            .flat_map(|row| columns.iter().map(move |column| column[row]))
+impl<'a> TreeExplainer<'a> {
+    /// An explainer of rows of `n_features` features.
+    #[must_use]
+    pub fn new(trees: &'a Trees, n_features: usize) -> Self {
+        Self { trees, n_features }
+    }
+
+    /// Explains each row's answer for its class (0 where a number is predicted): a mean's probability or number, a sum's
+    /// log-odds, score before the softmax or number. Missing values are NaN. Columns have the shape
+    /// `[n_features][n_rows]`, classes `[n_rows]`.
+    #[must_use]
+    pub fn explain(&self, columns: &[&[f64]], classes: &[usize]) -> TreeExplanations {
+        let mut blocks: Vec<Block> = classes
+            .par_chunks(BLOCK_ROWS)
+            .enumerate()
+            .map(|(block, classes)| Block::new(self.trees, columns, block * BLOCK_ROWS, classes))
             .collect();
-        let outputs: Vec<Output> = classes
-            .iter()
-            .map(|class| Output::of(self.trees, *class))
-            .collect();
-        let mut explained = TreeExplanations {
-            contributions: vec![0.0; rows.len()],
-            baselines: outputs.iter().map(|output| output.start).collect(),
-            predictions: outputs.iter().map(|output| output.start).collect(),
-        };
-        let mut sweep = Sweep::default();
-        for (at, (tree, layout)) in self.trees.trees.iter().zip(&self.layouts).enumerate() {
-            for (answer, rows_of_answer) in self.answers_of_tree(at, &outputs) {
-                let values = Values {
-                    tree,
-                    width: self.width(),
-                    answer,
-                };
-                sweep.prepare(layout, &values);
-                let baseline = layout.baseline(&values);
-                for row in rows_of_answer {
-                    let features = row * self.n_features..(row + 1) * self.n_features;
-                    let scale = outputs[row].scale;
-                    let given = &rows[features.clone()];
-                    sweep.explain(layout, given, scale, &mut explained.contributions[features]);
-                    explained.baselines[row] += scale * baseline;
-                    explained.predictions[row] += scale * values.of(tree.leaf(given));
+        for (group, trees) in self.trees.trees.chunks(TREES_AT_A_TIME).enumerate() {
+            let layouts: Vec<Layout> = trees.par_iter().map(Layout::new).collect();
+            blocks.par_iter_mut().for_each(|block| {
+                let mut sweep = Sweep::default();
+                for (at, (tree, layout)) in trees.iter().zip(&layouts).enumerate() {
+                    self.explain_tree(
+                        group * TREES_AT_A_TIME + at,
+                        tree,
+                        layout,
+                        &mut sweep,
+                        block,
+                    );
                 }
+            });
+        }
+        blocks.into_iter().map(|block| block.explained).collect()
+    }
+
+    /// Adds one tree's part to the explanations of a block of rows.
+    fn explain_tree(
+        &self,
+        at: usize,
+        tree: &Tree,
+        layout: &Layout,
+        sweep: &mut Sweep,
+        block: &mut Block,
+    ) {
+        for (answer, rows_of_answer) in self.answers_of_tree(at, &block.outputs) {
+            let values = Values {
+                tree,
+                width: self.width(),
+                answer,
+            };
+            sweep.prepare(layout, &values);
+            let baseline = layout.baseline(&values);
+            let explained = &mut block.explained;
+            for row in rows_of_answer {
+                let features = row * self.n_features..(row + 1) * self.n_features;
+                let scale = block.outputs[row].scale;
+                let given = &block.rows[features.clone()];
+                sweep.explain(layout, given, scale, &mut explained.contributions[features]);
+                explained.baselines[row] += scale * baseline;
+                explained.predictions[row] += scale * values.of(tree.leaf(given));
             }
         }
-        explained
     }
 
     /// Which of a tree's answers are asked for, each with the rows that ask.
@@ -139,6 +147,36 @@ impl<'a> TreeExplainer<'a> {
         match self.trees.combination {
             Combination::Mean => self.trees.base.len(),
             Combination::Sum => 1,
+        }
+    }
+}
+
+/// Rows on their way to explanations.
+struct Block {
+    /// Shape `[n_rows * n_features]`.
+    rows: Vec<f64>,
+    outputs: Vec<Output>,
+    explained: TreeExplanations,
+}
+
+impl Block {
+    fn new(trees: &Trees, columns: &[&[f64]], from: usize, classes: &[usize]) -> Self {
+        let rows: Vec<f64> = (from..from + classes.len())
+            .flat_map(|row| columns.iter().map(move |column| column[row]))
+            .collect();
+        let outputs: Vec<Output> = classes
+            .iter()
+            .map(|class| Output::of(trees, *class))
+            .collect();
+        let starts: Vec<f64> = outputs.iter().map(|output| output.start).collect();
+        Self {
+            explained: TreeExplanations {
+                contributions: vec![0.0; rows.len()],
+                baselines: starts.clone(),
+                predictions: starts,
+            },
+            rows,
+            outputs,
         }
     }
 }

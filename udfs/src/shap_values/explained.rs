@@ -8,8 +8,9 @@ use crate::{
     kernels::{
         logistic::{margins, probabilities},
         shapley::{Explainer, Output},
+        tree_game::TreeGame,
         tree_shap::TreeExplainer,
-        trees::Trees,
+        trees::{Combination, Trees, predict::predict},
     },
     models::{Logistic, Model, ModelKind},
     predictions::{classes, most_probable},
@@ -53,7 +54,7 @@ impl<'a> Explained<'a> {
         };
         match &model.kind {
             ModelKind::Logistic(logistic) => explained.linear(logistic, request, features),
-            ModelKind::Trees(trees) => explained.trees(trees, features),
+            ModelKind::Trees(trees) => explained.trees(trees, request, features),
             ModelKind::KMeans(_) | ModelKind::Als(_) | ModelKind::Untrained => return None,
         }
         Some(explained)
@@ -116,11 +117,22 @@ impl<'a> Explained<'a> {
         self.known.clone_from(&features.usable);
     }
 
-    fn trees(&mut self, trees: &Trees, features: &Features) {
+    fn trees(&mut self, trees: &Trees, request: &Request, features: &Features) {
         let columns = features.with_missing();
         let columns: Vec<&[f64]> = columns.iter().map(Vec::as_slice).collect();
-        let explainer = TreeExplainer::new(trees, self.n_features);
-        let explained = explainer.explain(&columns, &self.predicted);
+        let explained = match (trees.combination, request.output) {
+            (Combination::Sum, Output::Probability) => {
+                let game = TreeGame::new(trees, self.n_features);
+                let mut explained = game.explain(&columns, &self.predicted);
+                let answers = predict(trees, &columns);
+                let rows = self.predicted.iter().enumerate();
+                explained.predictions = rows.map(|(row, class)| answers[*class][row]).collect();
+                explained
+            }
+            (Combination::Mean, _) | (_, Output::Margin) => {
+                TreeExplainer::new(trees, self.n_features).explain(&columns, &self.predicted)
+            }
+        };
         self.contributions = explained.contributions;
         self.baselines = explained.baselines;
         self.predictions = explained.predictions;

@@ -69,6 +69,15 @@ fn is_forest_of_classes(trees: &Trees) -> bool {
     trees.combination == Combination::Mean && !trees.classes.is_empty()
 }
 
+/// Whether a probability is divided by going over all subsets of the features.
+fn is_enumerated(kind: &ModelKind) -> bool {
+    match kind {
+        ModelKind::Trees(trees) => trees.combination == Combination::Sum,
+        ModelKind::Logistic(_) => true,
+        _ => false,
+    }
+}
+
 fn output_problem(model: &Model, output: Output) -> Option<String> {
     let features = model.features.len();
     match (&model.kind, output) {
@@ -82,13 +91,9 @@ fn output_problem(model: &Model, output: Output) -> Option<String> {
                 model.name
             ))
         }
-        (ModelKind::Trees(trees), Output::Probability) if trees.combination == Combination::Sum => {
-            Some(format!(
-                "model '{}' is boosted trees, whose sum is the margin, use 'margin'",
-                model.name
-            ))
-        }
-        (ModelKind::Logistic(_), Output::Probability) if features > MAX_ENUMERATED_FEATURES => {
+        (kind, Output::Probability)
+            if features > MAX_ENUMERATED_FEATURES && is_enumerated(kind) =>
+        {
             Some(format!(
                 "'probability' goes over all subsets of at most {MAX_ENUMERATED_FEATURES} features and model '{}' has \
                  {features}, use 'margin'",

@@ -13,6 +13,7 @@ mod normal_cdf;
 mod pearson;
 mod relation;
 mod shap;
+mod trees;
 
 use std::sync::Arc;
 

@@ -34,51 +34,56 @@ pub(super) struct Split {
     pub(super) shares: [f64; 2],
     /// The children's places, or leaf numbers.
     pub(super) children: [u32; 2],
-    /// The place of the nearest split above on the same feature, [`NONE`] if there is none.
+    /// Where the turn at the nearest split above on the same feature is found, 0 if there is none.
     above: u32,
     /// The weights to use while the row has followed all splits above on the same feature.
     weights: u32,
     pub(super) feature: u16,
     /// The feature's place in [`Layout::features`].
     pub(super) local: u16,
-    /// On which side of the split above this one is.
+    /// The turn there that leads on to this one, 0 if there is none above.
     above_side: u8,
     missing_left: bool,
 }
 
 const NONE: u32 = u32::MAX;
 
-/// What a row does at a split.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Turn {
-    /// 0 if it goes left, 1 if right.
-    pub(super) side: u8,
-    /// The side, or [`OFF`] if it has left an earlier split on the same feature.
-    pub(super) taken: u8,
-    /// The weights to use.
-    pub(super) weights: u32,
+/// What a row does at a split: the lowest bit is 0 if it goes left and 1 if right, the next is set if it has left an earlier
+/// split on the same feature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Turn(u8);
+
+impl Turn {
+    /// The turn before the root: what splits on a new feature find above.
+    pub(super) const START: Self = Self(0);
+
+    /// The side that the row takes and the other one.
+    #[inline]
+    pub(super) fn sides(self) -> (usize, usize) {
+        let own = usize::from(self.0 & 1);
+        (own, 1 - own)
+    }
+
+    /// The weights of a split.
+    #[inline]
+    pub(super) fn weights(self, split: &Split) -> usize {
+        (if self.0 > 1 {
+            WEIGHTS_OFF
+        } else {
+            split.weights
+        }) as usize
+    }
 }
 
-const OFF: u8 = 2;
-
 impl Split {
+    /// What a row does here after `turns`: [`Turn::START`], then one for each inner split before.
     #[inline]
-    pub(super) fn turn(&self, row: &[f64], taken: &[u8]) -> Turn {
+    pub(super) fn turn(&self, row: &[f64], turns: &[Turn]) -> Turn {
         let value = row[usize::from(self.feature)];
-        let is_left = value <= self.threshold || (self.missing_left && value.is_nan());
-        let side = u8::from(!is_left);
-        if self.above != NONE && taken[self.above as usize] != self.above_side {
-            return Turn {
-                side,
-                taken: OFF,
-                weights: WEIGHTS_OFF,
-            };
-        }
-        Turn {
-            side,
-            taken: side,
-            weights: self.weights,
-        }
+        // Without branches, which nothing could predict.
+        let is_left = (value <= self.threshold) | (self.missing_left & value.is_nan());
+        let is_off = turns[self.above as usize].0 != self.above_side;
+        Turn(u8::from(!is_left) | (u8::from(is_off) << 1))
     }
 }
 
@@ -223,7 +228,7 @@ impl<'a> Builder<'a> {
                 NONE => tree.right[child],
                 place => place,
             }),
-            above,
+            above: if above == NONE { 0 } else { above + 1 },
             weights: if above == NONE {
                 WEIGHTS_NEW
             } else {

@@ -13,10 +13,8 @@ pub(super) struct Sweep {
     paths: Vec<f64>,
     /// H of each place at each point, that of hanging leaves set by [`Sweep::prepare`]; shape `[n_places][lanes]`.
     extensions: Vec<f64>,
-    /// What the row does at each inner split; shape `[n_inner]`.
+    /// The start, then what the row does at each inner split; shape `[1 + n_inner]`.
     turns: Vec<Turn>,
-    /// Which way it has taken there, as splits below ask; shape `[n_inner]`.
-    taken: Vec<u8>,
     /// The answers of each outer split's leaves; shape `[n_outer]`.
     answers: Vec<[f64; 2]>,
     /// Each feature's integrand at each point; shape `[n_features of the tree][lanes]`.
@@ -27,6 +25,7 @@ impl Sweep {
     /// Sets one answer of a tree's leaves, for the rows that follow.
     pub(super) fn prepare(&mut self, layout: &Layout, values: &Values) {
         let lanes = layout.sweeps.first().map_or(0, |points| points.lanes);
+        self.turns.resize(layout.inner.len() + 1, Turn::START);
         self.paths.resize(layout.places() * lanes, 0.0);
         self.extensions.clear();
         self.extensions
@@ -48,12 +47,9 @@ impl Sweep {
         scale: f64,
         contributions: &mut [f64],
     ) {
-        self.turns.clear();
-        self.taken.clear();
-        for split in &layout.inner {
-            let turn = split.turn(row, &self.taken);
-            self.taken.push(turn.taken);
-            self.turns.push(turn);
+        self.turns[0] = Turn::START;
+        for (place, split) in layout.inner.iter().enumerate() {
+            self.turns[place + 1] = split.turn(row, &self.turns);
         }
         for points in &layout.sweeps {
             match points.lanes {
@@ -74,27 +70,30 @@ impl Sweep {
     fn sweep<const LANES: usize>(&mut self, layout: &Layout, points: &Points, row: &[f64]) {
         self.integrands.clear();
         self.integrands.resize(layout.features.len() * LANES, 0.0);
-        let weights = points.splits.as_chunks::<LANES>().0;
+        let weights = points.splits.as_chunks::<LANES>().0.as_chunks::<2>().0;
         let mut state = State {
             paths: self.paths.as_chunks_mut::<LANES>().0,
             extensions: self.extensions.as_chunks_mut::<LANES>().0,
             integrands: self.integrands.as_chunks_mut::<LANES>().0,
         };
         state.paths[0] = [1.0; LANES];
-        for (place, (split, turn)) in layout.inner.iter().zip(&self.turns).enumerate() {
+        for (place, (split, turn)) in layout.inner.iter().zip(&self.turns[1..]).enumerate() {
             state.go_down(place, split, *turn, weights);
         }
         let outer = layout.outer.iter().zip(&self.answers);
         for (place, (split, answers)) in (layout.inner.len()..).zip(outer) {
-            let turn = split.turn(row, &self.taken);
+            let turn = split.turn(row, &self.turns);
             state.answer(place, split, turn, *answers, weights);
         }
-        let inner = layout.inner.iter().zip(&self.turns).enumerate();
+        let inner = layout.inner.iter().zip(&self.turns[1..]).enumerate();
         for (place, (split, turn)) in inner.rev() {
             state.come_up(place, split, *turn, weights);
         }
     }
 }
+
+/// What splits weigh at the points, as in [`Points`].
+type Weights<const LANES: usize> = [[[f64; LANES]; 2]];
 
 /// The working memory of one sweep.
 struct State<'a, const LANES: usize> {
@@ -106,9 +105,9 @@ struct State<'a, const LANES: usize> {
 impl<const LANES: usize> State<'_, LANES> {
     /// Weighs the paths to the children: the other one's has `t` times its share of the covers, the own one's the rest.
     #[inline]
-    fn go_down(&mut self, place: usize, split: &Split, turn: Turn, weights: &[[f64; LANES]]) {
-        let (own, other) = sides(turn);
-        let extension = &weights[turn.weights as usize * 2];
+    fn go_down(&mut self, place: usize, split: &Split, turn: Turn, weights: &Weights<LANES>) {
+        let (own, other) = turn.sides();
+        let [extension, _] = &weights[turn.weights(split)];
         let share = split.shares[other];
         let path = self.paths[place];
         let beside: [f64; LANES] = std::array::from_fn(|lane| path[lane] * extension[lane] * share);
@@ -117,7 +116,7 @@ impl<const LANES: usize> State<'_, LANES> {
             std::array::from_fn(|lane| path[lane] - beside[lane]);
     }
 
-    /// Combines two leaves.
+    /// Combines two leaves: `O` and `E - O` make the place's extension `O + t (E - O)` and its feature's derivative.
     #[inline]
     fn answer(
         &mut self,
@@ -125,44 +124,29 @@ impl<const LANES: usize> State<'_, LANES> {
         split: &Split,
         turn: Turn,
         answers: [f64; 2],
-        weights: &[[f64; LANES]],
+        weights: &Weights<LANES>,
     ) {
-        let (own, other) = sides(turn);
+        let (own, other) = turn.sides();
+        let [extension, derivative] = &weights[turn.weights(split)];
         let change = split.shares[other] * (answers[other] - answers[own]);
-        self.combine(
-            place,
-            split,
-            turn,
-            weights,
-            [answers[own]; LANES],
-            [change; LANES],
-        );
+        let path = &self.paths[place];
+        let integrand = &mut self.integrands[usize::from(split.local)];
+        for lane in 0..LANES {
+            integrand[lane] -= path[lane] * derivative[lane] * change;
+        }
+        self.extensions[place] =
+            std::array::from_fn(|lane| answers[own] + extension[lane] * change);
     }
 
-    /// Combines what is below the two children.
+    /// Combines what is below the two children, the same way.
     #[inline]
-    fn come_up(&mut self, place: usize, split: &Split, turn: Turn, weights: &[[f64; LANES]]) {
-        let (own, other) = sides(turn);
+    fn come_up(&mut self, place: usize, split: &Split, turn: Turn, weights: &Weights<LANES>) {
+        let (own, other) = turn.sides();
+        let [extension, derivative] = &weights[turn.weights(split)];
         let share = split.shares[other];
         let beside = &self.extensions[split.children[other] as usize];
         let own = self.extensions[split.children[own] as usize];
-        let change = std::array::from_fn(|lane| share * (beside[lane] - own[lane]));
-        self.combine(place, split, turn, weights, own, change);
-    }
-
-    /// `O` and `E - O` make the place's extension `O + t (E - O)` and its feature's derivative.
-    #[inline]
-    fn combine(
-        &mut self,
-        place: usize,
-        split: &Split,
-        turn: Turn,
-        weights: &[[f64; LANES]],
-        own: [f64; LANES],
-        change: [f64; LANES],
-    ) {
-        let extension = &weights[turn.weights as usize * 2];
-        let derivative = &weights[turn.weights as usize * 2 + 1];
+        let change: [f64; LANES] = std::array::from_fn(|lane| share * (beside[lane] - own[lane]));
         let path = &self.paths[place];
         let integrand = &mut self.integrands[usize::from(split.local)];
         for lane in 0..LANES {
@@ -171,11 +155,4 @@ impl<const LANES: usize> State<'_, LANES> {
         self.extensions[place] =
             std::array::from_fn(|lane| own[lane] + extension[lane] * change[lane]);
     }
-}
-
-/// The side that the row takes and the other one.
-#[inline]
-fn sides(turn: Turn) -> (usize, usize) {
-    let own = usize::from(turn.side & 1);
-    (own, 1 - own)
 }

@@ -206,7 +206,7 @@ fn long_paths_are_swept_in_groups() {
     };
     let rows: Vec<Vec<f64>> = (0..100).map(|_| draw.row(40)).collect();
     explain(&trees, &rows, &[0; 100]);
-    assert!(TreeExplainer::new(&trees, 40).layouts[0].sweeps.len() == 2);
+    assert_eq!(Layout::new(&trees.trees[0]).sweeps.len(), 2);
 }
 
 #[test]
@@ -272,7 +272,7 @@ fn bits_do_not_depend_on_threads() {
         classes: labels(3),
         combination: Combination::Sum,
         base: vec![0.1, 0.2, 0.3],
-        trees: (0..12).map(|_| draw.tree(8, 7, 1)).collect(),
+        trees: (0..36).map(|_| draw.tree(8, 7, 1)).collect(),
     };
     let rows: Vec<Vec<f64>> = (0..200).map(|_| draw.row(8)).collect();
     let classes: Vec<usize> = (0..200).map(|row| row % 3).collect();
