@@ -9,7 +9,10 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use datafusion::logical_expr::Documentation;
-use moodlake_udfs::{ModelSource, aggregate_functions, scalar_functions, table_functions};
+use moodlake_udfs::{
+    ModelSource, RelationDocumentation, aggregate_functions, relation_documentations,
+    scalar_functions, table_functions,
+};
 
 const PAGE: &str = "docs/functions.md";
 /// The first lines of these files document the functions in `FROM`, which carry no documentation of their own.
@@ -65,11 +68,46 @@ fn render() -> Result<String> {
         }
     }
     page.push_str("\n## Functions in FROM\n");
-    for file in RELATION_FUNCTION_FILES {
-        let name = Path::new(file).file_stem().context(file)?.display();
-        write!(page, "\n### {name}\n\n{}", module_documentation(file)?)?;
+    for (name, text) in relation_functions()? {
+        write!(page, "\n### {name}\n\n{text}")?;
     }
     Ok(page)
+}
+
+/// The functions in `FROM` by name: a file's first lines, or the documentation beside how the function is called.
+fn relation_functions() -> Result<BTreeMap<String, String>> {
+    let mut functions = BTreeMap::new();
+    for file in RELATION_FUNCTION_FILES {
+        let name = Path::new(file).file_stem().context(file)?.display();
+        functions.insert(name.to_string(), module_documentation(file)?);
+    }
+    for documentation in relation_documentations() {
+        functions.insert(
+            documentation.function.to_owned(),
+            relation_entry(&documentation)?,
+        );
+    }
+    Ok(functions)
+}
+
+fn relation_entry(documentation: &RelationDocumentation) -> Result<String> {
+    let mut text = format!(
+        "`{}`\n\n{}\n\n",
+        documentation.syntax, documentation.description
+    );
+    for (argument, meaning) in documentation.arguments {
+        writeln!(text, "* `{argument}`: {meaning}")?;
+    }
+    writeln!(text, "\nColumns:\n")?;
+    for (column, meaning) in documentation.columns {
+        writeln!(text, "* `{column}`: {meaning}")?;
+    }
+    write!(
+        text,
+        "\n{}\n\n```sql\n{}\n```\n",
+        documentation.nulls, documentation.example
+    )?;
+    Ok(text)
 }
 
 /// Scalar and aggregate functions by section and name.

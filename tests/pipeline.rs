@@ -1,5 +1,7 @@
 //! `build` from outside: order, errors, checks, staleness; and the shipped scripts.
 
+#[path = "pipeline/examples.rs"]
+mod examples;
 mod program;
 #[path = "pipeline/shipped.rs"]
 mod shipped;

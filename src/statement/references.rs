@@ -21,7 +21,12 @@ use crate::{
 };
 
 /// Functions whose first argument (or `model =>`) names a model.
-const MODEL_FUNCTIONS: [&str; 6] = [
+const MODEL_FUNCTIONS: [&str; 11] = [
+    "ml_calibration",
+    "ml_confusion_matrix",
+    "ml_evaluate",
+    "ml_feature_info",
+    "ml_roc_curve",
     "kmeans_assign",
     "kmeans_distance",
     "ml_predict",

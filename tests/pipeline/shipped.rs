@@ -18,7 +18,7 @@ static IMPORTED: LazyLock<TempDir> =
     LazyLock::new(|| imported(365, 4000).expect("generated data imports"));
 
 /// The same, built without interruption.
-static BUILT: LazyLock<TempDir> = LazyLock::new(|| {
+pub(super) static BUILT: LazyLock<TempDir> = LazyLock::new(|| {
     let dir = copy(IMPORTED.path()).expect("a lake can be copied");
     build(dir.path())
         .and_then(Run::ok)

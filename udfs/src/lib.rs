@@ -9,24 +9,48 @@ mod als_call;
 mod als_fold_in;
 mod als_score;
 mod arguments;
+mod auc;
+mod auc_test;
+mod brier;
+mod column_choice;
+mod confidence;
 mod feature_function;
+mod held_pairs;
 mod kmeans_assign;
 mod kmeans_distance;
+mod key_drivers;
+mod labels;
 mod local_time;
+mod log_loss;
+mod many_tests;
+mod mean_loss;
+mod ml_calibration;
+mod ml_confusion_matrix;
+mod ml_evaluate;
+mod ml_feature_info;
+mod ml_outputs;
 mod ml_predict;
 mod ml_predict_proba;
+mod ml_roc_curve;
+mod model_relation;
 mod models;
 mod normal_cdf;
 mod numbers;
 mod pair_accumulators;
+mod pair_aggregate;
 mod pearson;
+mod pearson_matrix;
 mod pearson_test;
 mod predictions;
 mod recommend;
 mod relation;
+mod relation_documentation;
 mod relation_inputs;
+mod relation_sql;
+mod sql_relation;
 mod shap_explain;
 mod shap_values;
+mod spearman;
 
 pub mod kernels;
 
@@ -40,10 +64,15 @@ use datafusion::{
     sql::sqlparser::ast,
 };
 
-pub use models::{Als, Confidence, FeatureStatistics, KMeans, Logistic, Model, ModelCheck, ModelKind, ModelSource};
 pub use kernels::trees::{Combination, Tree, Trees};
+pub use models::{
+    Als, Confidence, FeatureStatistics, KMeans, Logistic, Model, ModelCheck, ModelKind, ModelSource,
+};
 pub use recommend::{RowsOfTable, TrackMemory};
 pub use relation::{Parameter, RelationFunctions, RelationSignature, relation_input};
+pub use relation_documentation::RelationDocumentation;
+
+use sql_relation::SQL_FUNCTIONS;
 
 /// Adds every function of this crate to a session.
 ///
@@ -90,8 +119,13 @@ pub fn scalar_functions(models: &Arc<ModelSource>) -> Vec<Arc<ScalarUDF>> {
 pub fn aggregate_functions(models: &Arc<ModelSource>) -> Vec<Arc<AggregateUDF>> {
     [
         als_fold_in::als_fold_in(models),
+        auc::auc(),
+        auc_test::auc_test(),
+        brier::brier(),
+        log_loss::log_loss(),
         pearson::pearson(),
         pearson_test::pearson_test(),
+        spearman::spearman(),
     ]
     .into_iter()
     .map(Arc::new)
@@ -104,6 +138,7 @@ pub fn table_functions(
     models: &Arc<ModelSource>,
 ) -> Vec<(&'static str, Arc<dyn TableFunctionImpl>)> {
     let mut functions = recommend::table_functions();
+    functions.extend(SQL_FUNCTIONS.map(|function| function.table_function(models)));
     functions.push((
         shap_explain::SIGNATURE.function,
         shap_explain::shap_explain(models),
@@ -131,8 +166,17 @@ pub fn expand_inputs(statement: &mut ast::Statement) -> Result<()> {
 
 fn relation_signatures() -> Vec<RelationSignature> {
     let mut signatures = recommend::SIGNATURES.to_vec();
+    signatures.extend(SQL_FUNCTIONS.map(|function| function.signature));
     signatures.push(shap_explain::SIGNATURE);
     signatures
+}
+
+/// The documentation of the functions in `FROM`, but for those whose file's first lines are theirs.
+#[must_use]
+pub fn relation_documentations() -> Vec<RelationDocumentation> {
+    SQL_FUNCTIONS
+        .map(|function| function.documentation)
+        .to_vec()
 }
 
 /// The tables that a function in `FROM` reads by itself, such as `silver.plays`; empty for every other function.
@@ -200,6 +244,33 @@ mod tests {
         let signatures = relation_signatures().into_iter();
         let with_names: BTreeSet<&str> = signatures.map(|signature| signature.function).collect();
         assert_eq!(listed, with_names);
+    }
+
+    #[test]
+    fn what_is_documented_of_a_table_function_is_how_it_is_called() {
+        for documentation in relation_documentations() {
+            let name = documentation.function;
+            let parameters = relation_parameters(name).unwrap_or_else(|| panic!("no {name}"));
+            let parameters: Vec<&str> = parameters.iter().map(|one| one.name()).collect();
+            let documented: Vec<&str> = documentation
+                .arguments
+                .iter()
+                .map(|(name, _)| *name)
+                .collect();
+            assert_eq!(documented, parameters, "{name}");
+            assert!(
+                documentation.syntax.starts_with(&format!("{name}(")),
+                "{name}"
+            );
+            assert!(
+                documentation.example.contains(&format!("{name}(")),
+                "{name}"
+            );
+            assert!(
+                !documentation.columns.is_empty() && documentation.example.ends_with(';'),
+                "{name}"
+            );
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Accumulators over pairs of numbers, shared by `pearson` and `pearson_test`: one group, many groups, sliding windows.
+//! Accumulators over pairs of numbers, shared by `pearson`, `pearson_test` and mean losses: one group, many groups, sliding windows.
 //!
 //! They gather [`Moments`]; an [`Answer`] says what is read off in the end. A pair with a null side is left out.
 
@@ -26,6 +26,8 @@ use crate::kernels::{
 pub(crate) enum Answer {
     /// Pearson's r as a double.
     Correlation,
+    /// The mean of the first side as a double; NaN with a value that is not finite.
+    Mean,
     /// Pearson's r with its test and interval as a struct.
     Test {
         /// Coverage of the interval, between 0 and 1.
@@ -57,6 +59,7 @@ impl Answer {
                     .map(Moments::correlation)
                     .collect::<Float64Array>(),
             ),
+            Self::Mean => Arc::new(groups.iter().map(Moments::mean).collect::<Float64Array>()),
             Self::Test { confidence } => {
                 let tests: Vec<_> = groups
                     .iter()
@@ -189,7 +192,7 @@ impl<'a> Pairs<'a> {
         Ok(Self {
             x: x.values(),
             y: y.values(),
-            present,
+            present: present.filter(|present| present.null_count() > 0),
         })
     }
 
@@ -229,7 +232,15 @@ impl Accumulator for PairAccumulator {
         let pairs = Pairs::of(values, None)?;
         match &pairs.present {
             None => self.moments.merge(&Moments::of(pairs.x, pairs.y)),
-            Some(_) => pairs.for_each(|_, x, y| self.moments.push(x, y)),
+            Some(present) => {
+                let rows = present.len() - present.null_count();
+                let (mut x, mut y) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
+                pairs.for_each(|_, one, other| {
+                    x.push(one);
+                    y.push(other);
+                });
+                self.moments.merge(&Moments::of(&x, &y));
+            }
         }
         Ok(())
     }

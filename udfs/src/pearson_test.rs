@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::{
-    common::{Result, ScalarValue, plan_err},
+    common::Result,
     logical_expr::{
         Accumulator, AggregateUDF, AggregateUDFImpl, Documentation, Expr, GroupsAccumulator,
         Signature,
         function::{AccumulatorArgs, AggregateFunctionSimplification, StateFieldsArgs},
     },
-    physical_expr::{PhysicalExpr, expressions::Literal},
 };
 use datafusion_macros::user_doc;
 
 use crate::{
+    confidence::{check_confidence, confidence},
     numbers::{check_numbers, coerce_numbers, named_signature},
     pair_accumulators::{
         Answer, PairAccumulator, PairGroupsAccumulator, SlidingPairAccumulator, state_fields,
@@ -23,7 +23,6 @@ use crate::{
 };
 
 const NAMES: [&str; 3] = ["x", "y", "confidence"];
-const DEFAULT_CONFIDENCE: f64 = 0.95;
 
 /// The aggregate function `pearson_test`.
 pub(crate) fn pearson_test() -> AggregateUDF {
@@ -64,11 +63,9 @@ impl PearsonTest {
 
     fn answer(&self, arguments: &AccumulatorArgs) -> Result<Answer> {
         refuse_distinct(self.name(), arguments.is_distinct)?;
-        let confidence = arguments
-            .exprs
-            .get(2)
-            .map_or(Ok(DEFAULT_CONFIDENCE), confidence)?;
-        Ok(Answer::Test { confidence })
+        Ok(Answer::Test {
+            confidence: confidence(self.name(), arguments.exprs)?,
+        })
     }
 }
 
@@ -129,14 +126,7 @@ impl AggregateUDFImpl for PearsonTest {
     fn simplify(&self) -> Option<AggregateFunctionSimplification> {
         Some(Box::new(|call, _| {
             refuse_distinct("pearson_test", call.params.distinct)?;
-            match call.params.args.get(2) {
-                Some(Expr::Literal(value, _)) => {
-                    read_confidence(value)?;
-                }
-                Some(column) if column.any_column_refs() => return no_literal(),
-                // None, a parameter, or something that is folded later: checked where the accumulator is made.
-                _ => {}
-            }
+            check_confidence("pearson_test", &call.params.args)?;
             Ok(Expr::AggregateFunction(call))
         }))
     }
@@ -144,23 +134,4 @@ impl AggregateUDFImpl for PearsonTest {
     fn documentation(&self) -> Option<&Documentation> {
         self.doc()
     }
-}
-
-fn confidence(argument: &Arc<dyn PhysicalExpr>) -> Result<f64> {
-    match argument.downcast_ref::<Literal>() {
-        Some(literal) => read_confidence(literal.value()),
-        None => no_literal(),
-    }
-}
-
-fn read_confidence(value: &ScalarValue) -> Result<f64> {
-    match value {
-        value if value.is_null() => Ok(DEFAULT_CONFIDENCE),
-        ScalarValue::Float64(Some(value)) if *value > 0.0 && *value < 1.0 => Ok(*value),
-        value => plan_err!("pearson_test: confidence must lie between 0 and 1, got {value}"),
-    }
-}
-
-fn no_literal<T>() -> Result<T> {
-    plan_err!("pearson_test: argument 'confidence' must be a literal between 0 and 1")
 }

@@ -16,6 +16,8 @@ pub mod nearest;
 pub mod normal;
 pub mod p_value;
 pub mod rand_index;
+pub mod ranks;
+pub mod roc;
 pub mod rows;
 pub mod scaler;
 pub mod shapley;

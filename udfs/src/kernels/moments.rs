@@ -162,6 +162,15 @@ impl Moments {
         Some((self.xy / scale).clamp(-1.0, 1.0))
     }
 
+    /// The mean of x: none without pairs, NaN where a pair is not finite.
+    #[must_use]
+    pub fn mean(&self) -> Option<f64> {
+        if self.non_finite > 0 {
+            return Some(f64::NAN);
+        }
+        (self.count > 0).then_some(self.mean_x)
+    }
+
     /// Pearson's r with its test and a confidence interval; none where [`Self::correlation`] is none.
     #[must_use]
     pub fn correlation_test(&self, confidence: f64) -> Option<CorrelationTest> {

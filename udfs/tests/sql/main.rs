@@ -7,10 +7,15 @@
 )]
 
 mod als;
+mod auc;
+mod key_drivers;
 mod local_time;
+mod ml_curves;
+mod ml_evaluate;
 mod models;
 mod normal_cdf;
 mod pearson;
+mod pearson_matrix;
 mod relation;
 mod shap;
 mod trees;
