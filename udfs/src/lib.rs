@@ -28,6 +28,7 @@ mod ml_calibration;
 mod ml_confusion_matrix;
 mod ml_evaluate;
 mod ml_feature_info;
+mod ml_global_explain;
 mod ml_outputs;
 mod ml_predict;
 mod ml_predict_proba;

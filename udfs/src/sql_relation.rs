@@ -9,7 +9,8 @@ use datafusion::{
 };
 
 use crate::{
-    key_drivers, ml_calibration, ml_confusion_matrix, ml_evaluate, ml_feature_info, ml_roc_curve,
+    key_drivers, ml_calibration, ml_confusion_matrix, ml_evaluate, ml_feature_info,
+    ml_global_explain, ml_roc_curve,
     model_relation::{INPUT, ModelRelation},
     models::ModelSource,
     pearson_matrix,
@@ -68,12 +69,13 @@ pub(crate) struct SqlFunction {
 }
 
 /// All of them.
-pub(crate) const SQL_FUNCTIONS: [SqlFunction; 7] = [
+pub(crate) const SQL_FUNCTIONS: [SqlFunction; 8] = [
     key_drivers::FUNCTION,
     ml_calibration::FUNCTION,
     ml_confusion_matrix::FUNCTION,
     ml_evaluate::FUNCTION,
     ml_feature_info::FUNCTION,
+    ml_global_explain::FUNCTION,
     ml_roc_curve::FUNCTION,
     pearson_matrix::FUNCTION,
 ];

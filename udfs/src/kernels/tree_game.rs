@@ -304,8 +304,8 @@ mod tests {
                 for (at, row) in rows.iter().enumerate() {
                     let worth = |coalition| worth_by_definition(&trees, row, coalition, class);
                     // Of two players that count: half alone, half after the other.
-                    let first = ((worth(1) - worth(0)) + (worth(3) - worth(2))) / 2.0;
-                    let second = ((worth(2) - worth(0)) + (worth(3) - worth(1))) / 2.0;
+                    let first = f64::midpoint(worth(1) - worth(0), worth(3) - worth(2));
+                    let second = f64::midpoint(worth(2) - worth(0), worth(3) - worth(1));
                     let expected = [first, second, 0.0, worth(0), worth(7)];
                     let mut actual = explained.contributions[at * 3..at * 3 + 3].to_vec();
                     actual.extend([explained.baselines[at], explained.predictions[at]]);

@@ -12,6 +12,7 @@ mod key_drivers;
 mod local_time;
 mod ml_curves;
 mod ml_evaluate;
+mod ml_global_explain;
 mod models;
 mod normal_cdf;
 mod pearson;
