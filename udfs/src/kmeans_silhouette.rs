@@ -18,7 +18,8 @@ use crate::{
     arguments::ModelCall,
     gathered_rows::{gather, gathered, list_of_rows, list_type},
     kernels::{
-        kmeans::{nearest, sample},
+        kmeans::sample,
+        lloyd::nearest,
         rows::Rows,
         scaler::Scaler,
         silhouette::{mean_and_error, silhouettes},

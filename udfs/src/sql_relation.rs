@@ -9,8 +9,8 @@ use datafusion::{
 };
 
 use crate::{
-    key_drivers, ml_calibration, ml_confusion_matrix, ml_evaluate, ml_feature_info,
-    ml_global_explain, ml_roc_curve,
+    key_drivers, kmeans_centroids, kmeans_silhouette, kmeans_sweep, ml_calibration,
+    ml_confusion_matrix, ml_evaluate, ml_feature_info, ml_global_explain, ml_roc_curve, ml_weights,
     model_relation::{INPUT, ModelRelation},
     models::ModelSource,
     pearson_matrix,
@@ -69,14 +69,18 @@ pub(crate) struct SqlFunction {
 }
 
 /// All of them.
-pub(crate) const SQL_FUNCTIONS: [SqlFunction; 8] = [
+pub(crate) const SQL_FUNCTIONS: [SqlFunction; 12] = [
     key_drivers::FUNCTION,
+    kmeans_centroids::FUNCTION,
+    kmeans_silhouette::FUNCTION,
+    kmeans_sweep::FUNCTION,
     ml_calibration::FUNCTION,
     ml_confusion_matrix::FUNCTION,
     ml_evaluate::FUNCTION,
     ml_feature_info::FUNCTION,
     ml_global_explain::FUNCTION,
     ml_roc_curve::FUNCTION,
+    ml_weights::FUNCTION,
     pearson_matrix::FUNCTION,
 ];
 

@@ -11,7 +11,8 @@ use rand::{Rng, SeedableRng, seq::SliceRandom};
 use rand_xoshiro::Xoshiro256Plus;
 
 use super::{
-    kmeans::{Clustering, Settings, Start, cluster, nearest, sample},
+    kmeans::{Clustering, Settings, Start, cluster, sample},
+    lloyd::nearest,
     rand_index::adjusted_rand_index,
     rows::Rows,
     silhouette::{mean_and_error, silhouettes},

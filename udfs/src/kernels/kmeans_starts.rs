@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::{
     CHUNK_ROWS,
-    kmeans::{nearest, squared_distances},
+    lloyd::{nearest, squared_distances},
     rows::{Chunk, LANES, Rows},
 };
 

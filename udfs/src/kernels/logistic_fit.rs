@@ -1,18 +1,16 @@
 //! Fits a logistic regression, binary or multinomial, by Newton's method on z-scored features.
 //!
 //! The objective is the **sum** of the log losses plus `l2 / 2 · |w|²`, intercepts free: scikit-learn's with `l2 = 1 / C`.
-//! The Hessian of the multinomial log loss is that of Böhning 1992, "Multinomial logistic regression algorithm",
-//! doi:10.1007/BF00048682: `Σ (diag(p) - p pᵀ) ⊗ x xᵀ`. The penalty is added to it, and the direction that changes no
-//! probability (the same amount on every class) is filled up, which changes no step. Multinomial coefficients are the
-//! symmetric ones: over the classes they sum to 0, intercepts too. Of many rows a sample shows where to start, so that
-//! two or three steps over all of them are enough.
+//! Multinomial coefficients are the symmetric ones: over the classes they sum to 0, intercepts too. Of many rows a sample
+//! shows where to start, so that a few steps over all of them are enough.
 //!
 //! Standard errors are the roots of the diagonal of the inverse Hessian, the penalty included: without a penalty those of
 //! maximum likelihood (Wald), with one those of the normal distribution around the posterior's mode (Laplace).
 
 use super::{
     cholesky::Cholesky,
-    logistic_sums::{Sums, pairs},
+    logistic_hessian::{hessian, std_errors},
+    logistic_sums::Sums,
     scaler::Scaler,
 };
 
@@ -122,7 +120,7 @@ pub fn fit(
             .map(|column| column[..n_features].to_vec())
             .collect(),
         intercepts: by_column().map(|column| column[n_features]).collect(),
-        std_errors: std_errors(problem, &scaler, &point).unwrap_or_default(),
+        std_errors: std_errors(problem, &scaler, &point.sums.curvature).unwrap_or_default(),
         is_converged: point.norm <= ACCEPTED_GRADIENT_PER_ROW,
         is_separated: point.sums.misplaced == 0,
         iterations,
@@ -203,7 +201,11 @@ fn step(
 ) -> Option<Point> {
     let size = point.coefficients.len();
     let mut direction = point.sums.gradient.clone();
-    Cholesky::of(hessian(problem, point), size)?.solve(&mut direction);
+    Cholesky::of(
+        hessian(problem, &point.sums.curvature, scaler.means.len() + 1),
+        size,
+    )?
+    .solve(&mut direction);
     let mut share = 1.0;
     for _ in 0..MAX_HALVINGS {
         if stop() {
@@ -240,81 +242,8 @@ impl Point {
     }
 }
 
-/// The Hessian, all coefficients of the first column first; its lower triangle at least.
-fn hessian(problem: &Problem<'_>, point: &Point) -> Vec<f64> {
-    let columns = problem.columns();
-    let side = point.coefficients.len();
-    let size = side / columns;
-    let mut hessian = vec![0.0; side * side];
-    let by_classes = point.sums.curvature.chunks_exact(pairs(size).count());
-    for ((left, right), sums) in pairs(columns).zip(by_classes) {
-        for ((one, other), &sum) in pairs(size).zip(sums) {
-            hessian[(left * size + one) * side + right * size + other] = sum;
-            hessian[(left * size + other) * side + right * size + one] = sum;
-        }
-    }
-    for at in (0..side).filter(|at| at % size != size - 1) {
-        hessian[at * side + at] += problem.l2;
-    }
-    if columns > 1 {
-        // The direction in which all classes change alike gets the curvature that it lacks.
-        let fill = filling(problem) / count(columns);
-        for left in 0..columns {
-            for right in 0..columns {
-                for at in 0..size {
-                    hessian[(left * size + at) * side + right * size + at] += fill;
-                }
-            }
-        }
-    }
-    hessian
-}
-
-/// The curvature that is given to the direction in which all classes change alike.
-fn filling(problem: &Problem<'_>) -> f64 {
-    count(problem.labels.len())
-}
-
-/// Standard errors of the coefficients of raw features: weights are divided by their scales, and an intercept loses the
-/// means' share, whose errors depend on each other.
-fn std_errors(problem: &Problem<'_>, scaler: &Scaler, point: &Point) -> Option<Vec<Vec<f64>>> {
-    let (side, size) = (point.coefficients.len(), scaler.means.len() + 1);
-    let cholesky = Cholesky::of(hessian(problem, point), side)?;
-    let columns = problem.columns();
-    // The share of the direction that was filled up, whose curvature is no information.
-    let filled = |l2: f64| match columns {
-        1 => 0.0,
-        _ => 1.0 / (count(columns) * (filling(problem) + l2)),
-    };
-    let of_column = |column: usize| {
-        let mut to_raw: Vec<f64> = (scaler.means.iter().zip(&scaler.scales))
-            .map(|(mean, scale)| -mean / scale)
-            .collect();
-        to_raw.push(1.0);
-        let squares = to_raw.iter().take(size - 1).map(|share| share * share);
-        let of_intercept = filled(0.0) + filled(problem.l2) * squares.sum::<f64>();
-        let mut variances: Vec<f64> = (0..size - 1)
-            .map(|at| cholesky.inverse_column(column * size + at)[column * size + at])
-            .map(|variance| variance - filled(problem.l2))
-            .zip(&scaler.scales)
-            .map(|(variance, scale)| variance / (scale * scale))
-            .collect();
-        let mut spread = vec![0.0; side];
-        spread[column * size..(column + 1) * size].copy_from_slice(&to_raw);
-        cholesky.solve(&mut spread);
-        let own = spread[column * size..(column + 1) * size]
-            .iter()
-            .zip(&to_raw);
-        variances.push(own.map(|(spread, share)| spread * share).sum::<f64>() - of_intercept);
-        variances.into_iter().map(f64::sqrt).collect::<Vec<f64>>()
-    };
-    let errors: Vec<Vec<f64>> = (0..columns).map(of_column).collect();
-    let is_finite = errors.iter().flatten().all(|error| error.is_finite());
-    is_finite.then_some(errors)
-}
-
 #[expect(clippy::cast_precision_loss, reason = "fewer than 2^53 rows")]
-fn count(count: usize) -> f64 {
+pub(super) fn count(count: usize) -> f64 {
     count as f64
 }
 

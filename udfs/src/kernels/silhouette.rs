@@ -4,7 +4,7 @@
 
 use rayon::prelude::*;
 
-use super::{kmeans::squared_distances, rows::Rows};
+use super::{lloyd::squared_distances, rows::Rows};
 
 /// Rows that a thread takes at a time.
 const CHUNK_ROWS: usize = 64;
