@@ -5,16 +5,16 @@
 use std::collections::BTreeSet;
 
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
-use moodlake_udfs::{Model, ModelKind};
+use moodlake_udfs::Model;
 use ndarray::Axis;
 
 use super::{
     Fitted, Metric, TOO_FEW_ROWS,
     dataset::{Codes, Dataset, Roles},
+    judge::Judge,
     leak,
-    logistic::Fit,
-    metrics::Predictions,
-    options::{Labelled, LogisticOptions, SplitKind},
+    learner::{Labels, Learned, Learner, Rows, Start},
+    options::{Labelled, SplitKind},
     split::{self, Groups, Part},
     stop,
 };
@@ -26,21 +26,27 @@ const MOST_CLASSES: usize = 100;
 /// Trains the model called `name` on the rows of its query.
 pub(super) fn train(
     name: &str,
-    options: &LogisticOptions,
+    learner: Learner<'_>,
     roles: Roles<'_>,
     schema: &SchemaRef,
     batches: &[RecordBatch],
 ) -> Result<Fitted> {
+    let options = learner.labelled();
     let dataset = Dataset::read(name, schema, batches, roles)?;
-    let dataset = restrict(dataset, &options.labelled);
+    let dataset = restrict(dataset, options);
     let mut dataset = dataset.deduplicated(roles);
-    let label = dataset.label.take().unwrap_or_default();
+    let classes = dataset.label.take().map(Labels::Classes);
+    let numbers = dataset.target.take().map(Labels::Numbers);
+    let Some(labels) = classes.or(numbers) else {
+        return Err(Error::Internal(format!("model '{name}' has no labels")));
+    };
     let trainer = Trainer {
         name,
+        learner,
         options,
-        groups: Groups::of(&dataset, options.labelled.seed),
+        groups: Groups::of(&dataset, options.seed),
         dataset,
-        label,
+        labels,
     };
     trainer.train()
 }
@@ -83,49 +89,54 @@ fn restrict(dataset: Dataset, options: &Labelled) -> Dataset {
 
 struct Trainer<'a> {
     name: &'a str,
-    options: &'a LogisticOptions,
+    learner: Learner<'a>,
+    options: &'a Labelled,
     dataset: Dataset,
-    label: Codes,
+    labels: Labels,
     groups: Groups,
 }
 
 impl Trainer<'_> {
     fn train(mut self) -> Result<Fitted> {
-        self.check_classes()?;
+        self.check_labels()?;
         let mut warnings = std::mem::take(&mut self.dataset.warnings);
-        warnings.extend(leak::warnings(&self.dataset, &self.label));
-        let (held_out, start) = match self.options.labelled.split {
+        if let Labels::Classes(codes) = &self.labels {
+            warnings.extend(leak::warnings(&self.dataset, codes));
+        }
+        let (mut metrics, before) = match self.options.split {
             SplitKind::Artist | SplitKind::Time => self.by_part(&mut warnings)?,
             SplitKind::Folds => self.out_of_fold()?,
+            SplitKind::None if self.learner.stops_early() => {
+                let every_row: Vec<usize> = (0..self.dataset.rows()).collect();
+                (Vec::new(), Some(self.fit_watching(&every_row, "all rows")?))
+            }
             SplitKind::None => (Vec::new(), None),
         };
         let every_row: Vec<usize> = (0..self.dataset.rows()).collect();
-        let fit = self.fit(&every_row, "all rows", start.as_ref())?;
-        let mut metrics = held_out;
-        if self.options.labelled.split == SplitKind::None {
-            let mut predictions = self.no_predictions();
-            self.predict(
-                &fit,
-                &every_row,
-                self.majority(&every_row),
-                &mut predictions,
-            );
-            metrics = predictions.metrics(Part::Train.name(), self.options.labelled.seed);
+        let rows = self.rows(&every_row);
+        self.check_classes_of(&rows, "all rows")?;
+        let start = before.as_ref().map_or(Start::Fresh, Start::From);
+        let fit = self.learner.fit(&rows, start)?;
+        if self.options.split == SplitKind::None {
+            metrics.extend(self.of_training_rows(&fit, &every_row, &rows));
             warnings.push(
                 "split = 'none': the metrics are those of the training rows, which flatters them"
                     .into(),
             );
         }
-        warnings.extend(self.doubts(&fit, &metrics));
-        let classes = self.label.names.clone();
+        warnings.extend(fit.doubt());
+        if metrics.iter().any(|metric| metric.ci_low.is_none()) {
+            warnings.push(
+                "some metrics have no interval: too few groups of rows, or no variation".into(),
+            );
+        }
         Ok(Fitted {
-            model: Model::new(
-                self.name,
-                self.dataset.features.clone(),
-                ModelKind::Logistic(fit.model),
-            ),
-            label: Some(self.options.labelled.label.clone()),
-            classes,
+            model: Model {
+                statistics: Some(self.dataset.statistics()),
+                ..Model::new(self.name, self.dataset.features.clone(), fit.into_kind())
+            },
+            label: Some(self.options.label.clone()),
+            classes: self.labels.classes().to_vec(),
             metrics,
             n_train: self.dataset.rows() as u64,
             warnings,
@@ -133,21 +144,22 @@ impl Trainer<'_> {
     }
 
     /// Fits to the training part and judges every part; the fit is where the final one may start from.
-    fn by_part(&self, warnings: &mut Vec<String>) -> Result<(Vec<Metric>, Option<Fit>)> {
-        let labelled = &self.options.labelled;
-        let parts = split::parts(&self.dataset, &self.groups, labelled, warnings);
+    fn by_part(&self, warnings: &mut Vec<String>) -> Result<(Vec<Metric>, Option<Learned>)> {
+        let parts = split::parts(&self.dataset, &self.groups, self.options, warnings);
         let rows_of = |part: Part| -> Vec<usize> {
             (0..parts.len())
                 .filter(|&row| parts[row] == Some(part))
                 .collect()
         };
         let training = rows_of(Part::Train);
-        let described = match labelled.split {
+        let described = match self.options.split {
             SplitKind::Time => "the rows before the first cut in time",
             _ => "the training artists",
         };
-        let fit = self.fit(&training, described, None)?;
-        let majority = self.majority(&training);
+        let validation = rows_of(Part::Validation);
+        let watched = self.learner.stops_early().then(|| self.rows(&validation));
+        let start = watched.as_ref().map_or(Start::Fresh, Start::Watching);
+        let fit = self.fit(&training, described, start)?;
         let mut metrics = Vec::new();
         for part in [Part::Train, Part::Validation, Part::Test] {
             stop::check()?;
@@ -155,16 +167,16 @@ impl Trainer<'_> {
             if rows.is_empty() {
                 return Err(self.empty_part(part));
             }
-            let mut predictions = self.no_predictions();
-            self.predict(&fit, &rows, majority, &mut predictions);
-            metrics.extend(predictions.metrics(part.name(), labelled.seed));
+            let mut judge = Judge::of(&self.labels);
+            self.predict(&fit, &rows, &training, &mut judge);
+            metrics.extend(judge.metrics(part.name(), self.options.seed));
         }
         Ok((metrics, Some(fit)))
     }
 
     fn empty_part(&self, part: Part) -> Error {
         let part = part.name();
-        let what = match self.options.labelled.split {
+        let what = match self.options.split {
             SplitKind::Time => format!(
                 "no rows fall into the {part} part in time, use split = 'folds', a smaller gap_days or more rows"
             ),
@@ -178,10 +190,11 @@ impl Trainer<'_> {
 
     /// Predicts each fold by a fit to the others and judges all predictions together. A fit starts from the one before,
     /// which cuts the way to an optimum that is its own.
-    fn out_of_fold(&self) -> Result<(Vec<Metric>, Option<Fit>)> {
+    fn out_of_fold(&self) -> Result<(Vec<Metric>, Option<Learned>)> {
         let (fold_of_row, folds) = self.folds()?;
-        let mut predictions = self.no_predictions();
-        let mut start = None;
+        let mut judge = Judge::of(&self.labels);
+        let mut before: Option<Learned> = None;
+        let mut rounds = Vec::new();
         for fold in 0..folds {
             stop::check()?;
             let (held_out, training): (Vec<usize>, Vec<usize>) =
@@ -190,12 +203,18 @@ impl Trainer<'_> {
                 continue;
             }
             let described = format!("the rows outside fold {fold}");
-            let fit = self.fit(&training, &described, start.as_ref())?;
-            self.predict(&fit, &held_out, self.majority(&training), &mut predictions);
-            start = Some(fit);
+            let fit = match &before {
+                _ if self.learner.stops_early() => self.fit_watching(&training, &described)?,
+                Some(before) => self.fit(&training, &described, Start::From(before))?,
+                None => self.fit(&training, &described, Start::Fresh)?,
+            };
+            self.predict(&fit, &held_out, &training, &mut judge);
+            rounds.push(fit.rounds());
+            before = Some(fit);
         }
-        let metrics = predictions.metrics("out_of_fold", self.options.labelled.seed);
-        Ok((metrics, start))
+        let typical = rounds.iter().sum::<usize>().div_ceil(rounds.len().max(1));
+        let before = before.map(|fit| fit.with_rounds(typical));
+        Ok((judge.metrics("out_of_fold", self.options.seed), before))
     }
 
     fn folds(&self) -> Result<(Vec<u32>, u32)> {
@@ -206,7 +225,7 @@ impl Trainer<'_> {
         if used.len() < 2 {
             return Err(self.error(&format!(
                 "{TOO_FEW_ROWS}: column '{}' must have at least two different values",
-                self.options.labelled.fold.as_deref().unwrap_or_default()
+                self.options.fold.as_deref().unwrap_or_default()
             )));
         }
         Ok((
@@ -215,76 +234,77 @@ impl Trainer<'_> {
         ))
     }
 
-    fn fit(&self, rows: &[usize], described: &str, start: Option<&Fit>) -> Result<Fit> {
-        let labels: Vec<u32> = rows.iter().map(|&row| self.label.of_row[row]).collect();
-        if let Some(absent) = self.counts(rows).iter().position(|&count| count == 0) {
-            let class = &self.label.names[absent];
-            return Err(self.error(&format!(
-                "{TOO_FEW_ROWS}: class '{class}' has no rows among {described}: give it more rows, leave it out, or use split = 'none'"
-            )));
+    /// What the training rows themselves can say: how well they are met, and for a forest how well each is by the trees
+    /// that were not grown from it.
+    fn of_training_rows(&self, fit: &Learned, every_row: &[usize], rows: &Rows) -> Vec<Metric> {
+        let mut judge = Judge::of(&self.labels);
+        self.predict(fit, every_row, every_row, &mut judge);
+        let mut metrics = judge.metrics(Part::Train.name(), self.options.seed);
+        if let Some((unseen, answers)) = fit.out_of_bag(rows) {
+            let mut judge = Judge::of(&self.labels);
+            judge.add(&self.labels, &self.groups, &unseen, every_row, answers);
+            metrics.extend(judge.metrics("out_of_bag", self.options.seed));
         }
-        let values = self.dataset.values.select(Axis(0), rows);
-        Fit::new(
-            values.view(),
-            &labels,
-            &self.label.names,
-            self.options,
-            start,
-        )
+        metrics
     }
 
-    fn predict(&self, fit: &Fit, rows: &[usize], majority: u32, predictions: &mut Predictions) {
-        let values = self.dataset.values.select(Axis(0), rows);
-        let classes = fit.probabilities(values.view());
-        let by_row = (0..rows.len()).flat_map(|row| classes.iter().map(move |class| class[row]));
-        predictions.probabilities.extend(by_row);
-        predictions
-            .labels
-            .extend(rows.iter().map(|&row| self.label.of_row[row]));
-        predictions
-            .groups
-            .extend(rows.iter().map(|&row| self.groups.of_row[row]));
-        predictions
-            .majority
-            .resize(predictions.labels.len(), majority);
-    }
-
-    fn no_predictions(&self) -> Predictions {
-        Predictions {
-            n_classes: self.label.names.len(),
-            ..Predictions::default()
+    fn rows(&self, rows: &[usize]) -> Rows {
+        Rows {
+            values: self.dataset.values.select(Axis(0), rows),
+            labels: self.labels.select(rows),
         }
     }
 
-    fn counts(&self, rows: &[usize]) -> Vec<usize> {
-        let mut counts = vec![0; self.label.names.len()];
-        for &row in rows {
-            counts[self.label.of_row[row] as usize] += 1;
-        }
-        counts
+    fn fit(&self, rows: &[usize], described: &str, start: Start<'_>) -> Result<Learned> {
+        let rows = self.rows(rows);
+        self.check_classes_of(&rows, described)?;
+        self.learner.fit(&rows, start)
     }
 
-    /// The most frequent class of `rows`, the first of equals.
-    fn majority(&self, rows: &[usize]) -> u32 {
-        let counts = self.counts(rows);
-        let most = counts.iter().max().copied().unwrap_or(0);
-        let class = counts.iter().position(|&count| count == most).unwrap_or(0);
-        u32::try_from(class).unwrap_or(u32::MAX)
+    /// Fits to most of `rows` and watches the others, whole groups of them, to know when to stop.
+    fn fit_watching(&self, rows: &[usize], described: &str) -> Result<Learned> {
+        let parts = self.groups.parts();
+        let (watched, training): (Vec<usize>, Vec<usize>) = rows
+            .iter()
+            .partition(|&&row| parts[row] == Part::Validation);
+        let described = format!("those of {described} that early stopping does not watch");
+        self.fit(&training, &described, Start::Watching(&self.rows(&watched)))
     }
 
-    fn check_classes(&self) -> Result<()> {
-        let (label, classes) = (&self.options.labelled.label, self.label.names.len());
+    fn predict(&self, fit: &Learned, rows: &[usize], training: &[usize], judge: &mut Judge) {
+        let answers = fit.predict(&self.dataset.values.select(Axis(0), rows));
+        judge.add(&self.labels, &self.groups, rows, training, answers);
+    }
+
+    /// Every class must be learned from.
+    fn check_classes_of(&self, rows: &Rows, described: &str) -> Result<()> {
+        let Labels::Classes(codes) = &rows.labels else {
+            return Ok(());
+        };
+        let Some(absent) = counts(codes).iter().position(|&count| count == 0) else {
+            return Ok(());
+        };
+        let class = &codes.names[absent];
+        Err(self.error(&format!(
+            "{TOO_FEW_ROWS}: class '{class}' has no rows among {described}: give it more rows, leave it out, or use split = 'none'"
+        )))
+    }
+
+    fn check_labels(&self) -> Result<()> {
+        let label = &self.options.label;
+        let Labels::Classes(codes) = &self.labels else {
+            return match self.dataset.rows() {
+                0 | 1 => Err(self.error(&format!("{TOO_FEW_ROWS}: there is only one"))),
+                _ => Ok(()),
+            };
+        };
+        let classes = codes.names.len();
         if classes > MOST_CLASSES {
             return Err(self.error(&format!(
                 "label '{label}' has {classes} classes, at most {MOST_CLASSES} are possible"
             )));
         }
-        let rows: Vec<usize> = (0..self.dataset.rows()).collect();
-        let present = self
-            .counts(&rows)
-            .iter()
-            .filter(|&&count| count > 0)
-            .count();
+        let present = counts(codes).iter().filter(|&&count| count > 0).count();
         if present < 2 {
             return Err(self.error(&format!(
                 "{TOO_FEW_ROWS}: label '{label}' needs at least two classes, the rows have {present}"
@@ -293,21 +313,15 @@ impl Trainer<'_> {
         Ok(())
     }
 
-    fn doubts(&self, fit: &Fit, metrics: &[Metric]) -> Vec<String> {
-        let mut doubts = Vec::new();
-        if !fit.is_converged {
-            let iterations = self.options.max_iterations;
-            doubts.push(format!("the fit has not reached its optimum in {iterations} iterations: raise max_iterations, or tame features with far outliers, such as by their logarithm"));
-        }
-        if metrics.iter().any(|metric| metric.ci_low.is_none()) {
-            doubts.push(
-                "some metrics have no interval: too few groups of rows, or no variation".into(),
-            );
-        }
-        doubts
-    }
-
     fn error(&self, message: &str) -> Error {
         Error::Input(format!("model '{}': {message}", self.name))
     }
+}
+
+fn counts(codes: &Codes) -> Vec<usize> {
+    let mut counts = vec![0; codes.names.len()];
+    for &class in &codes.of_row {
+        counts[class as usize] += 1;
+    }
+    counts
 }

@@ -10,6 +10,7 @@ use moodlake_udfs::{Model, ModelKind};
 
 use crate::error::{Error, Result};
 use dataset::Roles;
+use learner::Learner;
 
 pub use metrics::Metric;
 pub use options::{OptionValue, Options};
@@ -21,13 +22,16 @@ mod dataset;
 mod evaluate;
 #[cfg(test)]
 mod fixtures;
+mod judge;
 mod kmeans;
 mod leak;
+mod learner;
 mod logistic;
 mod metrics;
 mod options;
 mod ranking;
 pub mod registry;
+mod regression_metrics;
 mod split;
 mod stop;
 pub(crate) mod store;
@@ -125,7 +129,15 @@ pub fn train(
     let fitted = match &options {
         Options::Als(options) => als::train(name, options, schema, batches),
         Options::KMeans(options) => kmeans::train(name, options, roles, schema, batches),
-        Options::Logistic(options) => evaluate::train(name, options, roles, schema, batches),
+        Options::Logistic(options) => {
+            evaluate::train(name, Learner::Logistic(options), roles, schema, batches)
+        }
+        Options::Gbdt(options) => {
+            evaluate::train(name, Learner::Boosting(options), roles, schema, batches)
+        }
+        Options::RandomForest(options) => {
+            evaluate::train(name, Learner::Forest(options), roles, schema, batches)
+        }
     };
     let fitted = match (fitted, options.allows_untrained()) {
         (Err(Error::Input(message)), true) => match message.split_once(TOO_FEW_ROWS) {

@@ -14,26 +14,34 @@ pub(super) use als::AlsOptions;
 pub(super) use kmeans::KMeansOptions;
 pub(super) use labelled::{Labelled, SplitKind};
 pub(super) use logistic::LogisticOptions;
+pub(super) use trees::{ClassWeight, GbdtOptions, RandomForestOptions, Task};
 
 mod als;
 mod kmeans;
 mod labelled;
 mod logistic;
 mod reader;
+mod trees;
 
 /// What reads the options of one family.
 type Family = fn(&mut Reader<'_>, &Schema) -> Result<Options>;
 
 /// The values of option `type`, and what reads the other options then.
-const FAMILIES: [(&str, Family); 3] = [
+const FAMILIES: [(&str, Family); 5] = [
     ("als", |reader, schema| {
         AlsOptions::read(reader, schema).map(Options::Als)
+    }),
+    ("gbdt", |reader, schema| {
+        GbdtOptions::read(reader, schema).map(Options::Gbdt)
     }),
     ("kmeans", |reader, _| {
         KMeansOptions::read(reader).map(Options::KMeans)
     }),
     ("logistic", |reader, schema| {
         LogisticOptions::read(reader, schema).map(Options::Logistic)
+    }),
+    ("random_forest", |reader, schema| {
+        RandomForestOptions::read(reader, schema).map(Options::RandomForest)
     }),
 ];
 
@@ -59,10 +67,15 @@ pub enum OptionValue {
 pub enum Options {
     /// `type = 'als'`
     Als(AlsOptions),
+    /// `type = 'gbdt'`
+    Gbdt(GbdtOptions),
     /// `type = 'kmeans'`
     KMeans(KMeansOptions),
     /// `type = 'logistic'`
     Logistic(LogisticOptions),
+    /// `type = 'random_forest'`
+    #[serde(rename = "random_forest")]
+    RandomForest(RandomForestOptions),
 }
 
 impl Options {
@@ -91,8 +104,10 @@ impl Options {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Als(_) => "als",
+            Self::Gbdt(_) => "gbdt",
             Self::KMeans(_) => "kmeans",
             Self::Logistic(_) => "logistic",
+            Self::RandomForest(_) => "random_forest",
         }
     }
 
@@ -101,20 +116,27 @@ impl Options {
     pub fn labelled(&self) -> Option<&Labelled> {
         match self {
             Self::Als(_) | Self::KMeans(_) => None,
+            Self::Gbdt(options) => Some(&options.labelled),
             Self::Logistic(options) => Some(&options.labelled),
+            Self::RandomForest(options) => Some(&options.labelled),
         }
     }
 
     /// Whether the label is a number to predict, not a class.
     #[must_use]
     pub fn is_regression(&self) -> bool {
-        false
+        match self {
+            Self::Gbdt(options) => options.task == Task::Regression,
+            Self::RandomForest(options) => options.task == Task::Regression,
+            Self::Als(_) | Self::KMeans(_) | Self::Logistic(_) => false,
+        }
     }
 
     /// Whether rows whose features have a null are learned from.
     #[must_use]
     pub fn keeps_missing(&self) -> bool {
         match self {
+            Self::Gbdt(_) | Self::RandomForest(_) => true,
             Self::Als(_) | Self::KMeans(_) | Self::Logistic(_) => false,
         }
     }
@@ -124,8 +146,10 @@ impl Options {
     pub fn seed(&self) -> u64 {
         match self {
             Self::Als(options) => options.seed,
+            Self::Gbdt(options) => options.labelled.seed,
             Self::KMeans(options) => options.seed,
             Self::Logistic(options) => options.labelled.seed,
+            Self::RandomForest(options) => options.labelled.seed,
         }
     }
 
@@ -134,8 +158,10 @@ impl Options {
     pub fn allows_untrained(&self) -> bool {
         match self {
             Self::Als(options) => options.allow_untrained,
+            Self::Gbdt(options) => options.labelled.allow_untrained,
             Self::KMeans(options) => options.allow_untrained,
             Self::Logistic(options) => options.labelled.allow_untrained,
+            Self::RandomForest(options) => options.labelled.allow_untrained,
         }
     }
 

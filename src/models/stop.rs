@@ -53,10 +53,15 @@ pub(super) fn watch() -> impl Fn() -> bool + Send + Sync + Clone + use<> {
 
 /// Ends the training if nobody waits any more.
 pub(super) fn check() -> Result<()> {
-    if is_stopped() {
-        return Err(Error::Cancelled("the training was ended".into()));
+    match is_stopped() {
+        true => Err(ended()),
+        false => Ok(()),
     }
-    Ok(())
+}
+
+/// What a training that was ended says.
+pub(super) fn ended() -> Error {
+    Error::Cancelled("the training was ended".into())
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ mod partition;
 pub mod predict;
 mod sums;
 mod target;
+mod walk;
 
 pub use target::Target;
 

@@ -1,15 +1,20 @@
 //! What trees answer for rows: probabilities of classes, or a number.
 //!
-//! Trees are walked one after the other over a block of rows, so that a tree stays in the cache while it is walked. The
-//! answers are added in the order of the trees, whatever the block: a row's answer does not depend on its neighbours.
+//! Trees are walked one after the other over a block of rows, so that a tree stays in the cache while it is walked. The answers
+//! are added in the order of the trees: a row's answer does not depend on its neighbours.
 
 use rayon::prelude::*;
 
-use super::{Combination, LEAF, Tree, Trees};
-use crate::kernels::{
-    BLOCK_ROWS,
-    logistic::{sigmoid, softmax},
+use super::{
+    Combination, LEAF, Tree, Trees,
+    walk::{LANES, Walk},
 };
+use crate::kernels::logistic::{sigmoid, softmax};
+
+/// Rows that are answered by one tree after the other: a dozen features of theirs fit the second-level cache.
+const BLOCK: usize = 4096;
+/// With fewer rows a tree is walked as it is.
+const WORTH_A_WALK: usize = 64;
 
 impl Trees {
     /// How many numbers a row is answered with before they become probabilities: one for two classes or a number, else
@@ -44,37 +49,65 @@ impl Tree {
 /// `[n_rows * n_features]`, row by row; so has the answer, `[n_rows * n_outputs]`.
 #[must_use]
 pub fn scores(trees: &Trees, rows: &[f64], n_features: usize) -> Vec<f64> {
+    let blocks = rows.chunks(BLOCK * n_features.max(1));
+    blocks
+        .flat_map(|rows| scores_of_block(trees, rows, n_features))
+        .collect()
+}
+
+fn scores_of_block(trees: &Trees, rows: &[f64], n_features: usize) -> Vec<f64> {
     let outputs = trees.n_outputs();
     let n_rows = rows.len() / n_features.max(1);
     let mut scores: Vec<f64> = trees.base.repeat(n_rows);
-    let blocks = rows.chunks(BLOCK_ROWS * n_features.max(1));
-    for (rows, scores) in blocks.zip(scores.chunks_mut(BLOCK_ROWS * outputs)) {
-        for (at, tree) in trees.trees.iter().enumerate() {
-            let answers = rows
-                .chunks_exact(n_features)
-                .zip(scores.chunks_exact_mut(outputs));
-            match trees.combination {
-                Combination::Sum => {
-                    answers.for_each(|(row, scores)| {
-                        scores[at % outputs] += tree.values[tree.leaf(row)];
-                    });
-                }
-                Combination::Mean => answers.for_each(|(row, scores)| {
-                    let from = tree.leaf(row) * outputs;
-                    let values = &tree.values[from..from + outputs];
-                    scores
-                        .iter_mut()
-                        .zip(values)
-                        .for_each(|(score, value)| *score += value);
-                }),
+    let mut walk = Walk::default();
+    let together = if n_rows < WORTH_A_WALK {
+        0
+    } else {
+        n_rows - n_rows % LANES
+    };
+    let (many, few) = rows.split_at(together * n_features);
+    for (at, tree) in trees.trees.iter().enumerate() {
+        let mut answers = scores.chunks_exact_mut(outputs);
+        let mut answer = |leaf: usize| {
+            if let Some(scores) = answers.next() {
+                add(trees.combination, tree, leaf, at, scores);
             }
+        };
+        if together > 0 {
+            walk.set(tree);
         }
+        for rows in many.chunks_exact(LANES * n_features) {
+            let arrivals = walk.arrivals(rows, n_features);
+            arrivals
+                .iter()
+                .for_each(|node| answer(tree.right[*node] as usize));
+        }
+        few.chunks_exact(n_features)
+            .for_each(|row| answer(tree.leaf(row)));
     }
     if trees.combination == Combination::Mean {
         let count = count(trees);
         scores.iter_mut().for_each(|score| *score /= count);
     }
     scores
+}
+
+/// Adds what leaf `leaf` of tree `at` says to the scores of a row.
+#[inline]
+fn add(combination: Combination, tree: &Tree, leaf: usize, at: usize, scores: &mut [f64]) {
+    match combination {
+        Combination::Sum => {
+            let output = at % scores.len();
+            scores[output] += tree.values[leaf];
+        }
+        Combination::Mean => {
+            let values = &tree.values[leaf * scores.len()..];
+            scores
+                .iter_mut()
+                .zip(values)
+                .for_each(|(score, value)| *score += value);
+        }
+    }
 }
 
 /// What the model says of `rows` (as in [`scores`]): the probability of each class, `[n_rows * n_classes]`, or the
@@ -102,7 +135,7 @@ pub fn predict_rows(trees: &Trees, rows: &[f64], n_features: usize) -> Vec<f64> 
 /// The same on all threads, for many rows.
 #[must_use]
 pub fn predict_in_parallel(trees: &Trees, rows: &[f64], n_features: usize) -> Vec<f64> {
-    rows.par_chunks(n_features.max(1) * BLOCK_ROWS)
+    rows.par_chunks(n_features.max(1) * BLOCK)
         .flat_map_iter(|rows| predict_rows(trees, rows, n_features))
         .collect()
 }
@@ -203,6 +236,36 @@ mod tests {
         );
         let answers = predict(&three, &COLUMNS);
         assert!((answers[1][0] - 0.6).abs() < 1e-15 && (answers[2][0] - 0.2).abs() < 1e-15);
+    }
+
+    #[test]
+    fn many_rows_are_answered_as_each_alone() {
+        let of = [[0.25, 0.5], [0.75, 1.0], [0.1, 0.7]];
+        let of: Vec<&[f64]> = of.iter().map(|values| values.as_slice()).collect();
+        let tree = Tree {
+            features: vec![0, LEAF, 1, LEAF, 0, LEAF, LEAF],
+            thresholds: vec![1.0, 0.0, 0.3, 0.0, 2.0, 0.0, 0.0],
+            missing_left: vec![false, false, true, false, false, false, false],
+            right: vec![2, 0, 4, 1, 6, 2, 3],
+            covers: vec![9.0, 1.0, 8.0, 1.0, 7.0, 3.0, 4.0],
+            values: vec![1.0, 2.0, 3.0, 4.0],
+        };
+        for combination in [Combination::Mean, Combination::Sum] {
+            let mut number = trees(&[], combination, &[0.0], &of);
+            number.trees.push(tree.clone());
+            let value = |at: u32| {
+                if at % 5 == 0 {
+                    f64::NAN
+                } else {
+                    f64::from(at % 7) / 2.0
+                }
+            };
+            let rows: Vec<f64> = (0..2 * 4631).map(value).collect();
+            let together = scores(&number, &rows, 2);
+            let alone = rows.chunks(2).flat_map(|row| scores(&number, row, 2));
+            assert_eq!(together, alone.collect::<Vec<_>>());
+            assert_eq!(together, predict_in_parallel(&number, &rows, 2));
+        }
     }
 
     #[test]
