@@ -92,9 +92,10 @@ fn rows(model: &Model, kmeans: &KMeans, standardize: bool) -> Vec<String> {
     for (cluster, (centroid, size)) in kmeans.centroids.iter().zip(&kmeans.sizes).enumerate() {
         let share = *size as f64 / total as f64;
         for (at, (feature, standardized)) in model.features.iter().zip(centroid).enumerate() {
-            let value = match standardize {
-                true => *standardized,
-                false => kmeans.means[at] + kmeans.scales[at] * standardized,
+            let value = if standardize {
+                *standardized
+            } else {
+                kmeans.means[at] + kmeans.scales[at] * standardized
             };
             rows.push(format!(
                 "({cluster}, {}, {value:e}, {standardized:e}, {size}, {share:e})",

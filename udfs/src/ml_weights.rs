@@ -120,9 +120,10 @@ fn rows(model: &Model, logistic: &Logistic, standardize: bool) -> Vec<String> {
         for (at, feature) in model.features.iter().enumerate() {
             let (weight, scale) = (logistic.weights[column][at], logistic.scales[at]);
             let error = error_of(at);
-            let (coefficient, error) = match standardize {
-                true => (weight, error.map(|error| error * scale)),
-                false => (weight / scale, error),
+            let (coefficient, error) = if standardize {
+                (weight, error.map(|error| error * scale))
+            } else {
+                (weight / scale, error)
             };
             rows.push(row(class, feature, coefficient, error));
         }

@@ -156,7 +156,9 @@ fn sampled(problem: &Problem<'_>, n_features: usize) -> Option<(Vec<f64>, Vec<u3
     let step = rows / SAMPLE_ROWS;
     let labels: Vec<u32> = problem.labels.iter().copied().step_by(step).collect();
     let mut counts = vec![0; problem.n_classes];
-    labels.iter().for_each(|&label| counts[label as usize] += 1);
+    for &label in &labels {
+        counts[label as usize] += 1;
+    }
     if counts.iter().any(|&count| count < LEAST_SAMPLED) {
         return None;
     }

@@ -14,17 +14,17 @@ use super::{
 /// The Hessian, all coefficients of the first column first; its lower triangle at least.
 pub(super) fn hessian(problem: &Problem<'_>, curvature: &[f64], size: usize) -> Vec<f64> {
     let columns = problem.columns();
-    let side = columns * size;
-    let mut hessian = vec![0.0; side * side];
+    let order = columns * size;
+    let mut hessian = vec![0.0; order * order];
     let by_classes = curvature.chunks_exact(pairs(size).count());
     for ((left, right), sums) in pairs(columns).zip(by_classes) {
         for ((one, other), &sum) in pairs(size).zip(sums) {
-            hessian[(left * size + one) * side + right * size + other] = sum;
-            hessian[(left * size + other) * side + right * size + one] = sum;
+            hessian[(left * size + one) * order + right * size + other] = sum;
+            hessian[(left * size + other) * order + right * size + one] = sum;
         }
     }
-    for at in (0..side).filter(|at| at % size != size - 1) {
-        hessian[at * side + at] += problem.l2;
+    for at in (0..order).filter(|at| at % size != size - 1) {
+        hessian[at * order + at] += problem.l2;
     }
     if columns > 1 {
         // The direction in which all classes change alike gets the curvature that it lacks.
@@ -32,7 +32,7 @@ pub(super) fn hessian(problem: &Problem<'_>, curvature: &[f64], size: usize) -> 
         for left in 0..columns {
             for right in 0..columns {
                 for at in 0..size {
-                    hessian[(left * size + at) * side + right * size + at] += fill;
+                    hessian[(left * size + at) * order + right * size + at] += fill;
                 }
             }
         }
@@ -53,8 +53,8 @@ pub(super) fn std_errors(
     curvature: &[f64],
 ) -> Option<Vec<Vec<f64>>> {
     let (size, columns) = (scaler.means.len() + 1, problem.columns());
-    let side = size * columns;
-    let cholesky = Cholesky::of(hessian(problem, curvature, size), side)?;
+    let order = size * columns;
+    let cholesky = Cholesky::of(hessian(problem, curvature, size), order)?;
     // The share of the direction that was filled up, whose curvature is no information.
     let filled = |l2: f64| match columns {
         1 => 0.0,
@@ -73,7 +73,7 @@ pub(super) fn std_errors(
             .zip(&scaler.scales)
             .map(|(variance, scale)| variance / (scale * scale))
             .collect();
-        let mut spread = vec![0.0; side];
+        let mut spread = vec![0.0; order];
         spread[column * size..(column + 1) * size].copy_from_slice(&to_raw);
         cholesky.solve(&mut spread);
         let own = spread[column * size..(column + 1) * size]

@@ -47,7 +47,9 @@ impl Sums {
                 .zip(problem.labels[first..last].par_chunks(CHUNK_ROWS))
                 .map(|(values, labels)| pass.chunk(values, labels))
                 .collect();
-            chunks.into_iter().for_each(|chunk| sums.add(chunk));
+            for chunk in chunks {
+                sums.add(chunk);
+            }
         }
         sums
     }

@@ -34,10 +34,14 @@ mod tests {
         let one = [0, 0, 0, 1, 1, 1, 2, 2, 2, 2];
         let other = [0, 0, 1, 1, 1, 1, 2, 2, 0, 2];
         // scikit-learn 1.9.1, adjusted_rand_score.
-        assert!((adjusted_rand_index(&one, &other, 3) - 0.431_818_181_818_181_8).abs() < 1e-15);
-        assert_eq!(adjusted_rand_index(&one, &[0; 10], 3), 0.0);
+        let near = |ours: f64, theirs: f64| assert!((ours - theirs).abs() < 1e-15, "{ours}");
+        near(
+            adjusted_rand_index(&one, &other, 3),
+            0.431_818_181_818_181_8,
+        );
+        near(adjusted_rand_index(&one, &[0; 10], 3), 0.0);
         let renamed = one.map(|cluster| (cluster + 1) % 3);
-        assert_eq!(adjusted_rand_index(&one, &renamed, 3), 1.0);
-        assert_eq!(adjusted_rand_index(&[0; 4], &[0; 4], 1), 1.0);
+        near(adjusted_rand_index(&one, &renamed, 3), 1.0);
+        near(adjusted_rand_index(&[0; 4], &[0; 4], 1), 1.0);
     }
 }

@@ -18,7 +18,7 @@ pub struct Rows {
     /// `[n_tiles][n_features][LANES]`; what the last tile has beyond the rows is 0.
     values: Vec<Lane>,
     n_features: usize,
-    n_rows: usize,
+    len: usize,
 }
 
 impl Rows {
@@ -50,20 +50,20 @@ impl Rows {
         Self {
             values: tiles,
             n_features,
-            n_rows,
+            len: n_rows,
         }
     }
 
     /// Number of rows.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.n_rows
+        self.len
     }
 
     /// Whether there is no row.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.n_rows == 0
+        self.len == 0
     }
 
     /// Values of each row.
@@ -96,7 +96,7 @@ impl Rows {
     /// The same rows as one piece; shape `[n_rows][n_features]`.
     #[must_use]
     pub fn to_vec(&self) -> Vec<f64> {
-        (0..self.n_rows).flat_map(|row| self.row(row)).collect()
+        (0..self.len).flat_map(|row| self.row(row)).collect()
     }
 
     /// What threads share out: [`CHUNK_ROWS`] rows each, the last one what is left.
@@ -107,7 +107,7 @@ impl Rows {
             values,
             n_features: self.n_features,
             first_row: at * CHUNK_ROWS,
-            n_rows: CHUNK_ROWS.min(self.n_rows - at * CHUNK_ROWS),
+            n_rows: CHUNK_ROWS.min(self.len - at * CHUNK_ROWS),
         };
         chunks.map(chunk).collect()
     }
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn rows_come_back_as_they_went_in() {
-        let values: Vec<f64> = (0..2 * (CHUNK_ROWS as u32 + 5)).map(f64::from).collect();
+        let values: Vec<f64> = (0..8202_u32).map(f64::from).collect();
         let rows = Rows::new(&values, 2);
         assert_eq!((rows.len(), rows.n_features()), (CHUNK_ROWS + 5, 2));
         assert_eq!(rows.to_vec(), values);
