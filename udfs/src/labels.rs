@@ -34,8 +34,10 @@ pub(crate) fn check_label(function: &str, field: &FieldRef) -> Result<()> {
 pub(crate) fn labels(function: &str, given: &ArrayRef) -> Result<Float64Array> {
     let labels = cast(given, &DataType::Float64)?;
     let labels = labels.as_primitive::<Float64Type>();
-    let is_class = |value: f64| value == 0.0 || value == 1.0;
-    let other = labels.iter().flatten().find(|value| !is_class(*value));
+    let other = labels
+        .iter()
+        .flatten()
+        .find(|value| ![0.0, 1.0].contains(value));
     match other {
         Some(other) => {
             exec_err!("{function}: argument 'label' must be true, false, 0 or 1, got {other}")

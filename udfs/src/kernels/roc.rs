@@ -2,9 +2,9 @@
 //!
 //! The area is the probability that a positive row has a higher score than a negative one, ties counting half (Mann &
 //! Whitney, "On a test of whether one of two random variables is stochastically larger than the other", 1947,
-//! doi:10.1214/aoms/1177730491). Its variance is that of the structural components: DeLong, DeLong & Clarke-Pearson,
+//! doi:10.1214/aoms/1177730491). Its variance is that of the structural components: `DeLong`, `DeLong` & Clarke-Pearson,
 //! "Comparing the areas under two or more correlated receiver operating characteristic curves" (1988,
-//! doi:10.2307/2531595), eq. 3 to 5, found from ranks as in Sun & Xu, "Fast implementation of DeLong's algorithm" (2014,
+//! doi:10.2307/2531595), eq. 3 to 5, found from ranks as in Sun & Xu, "Fast implementation of `DeLong`'s algorithm" (2014,
 //! doi:10.1109/LSP.2014.2337313). Components are counted in halves as whole numbers, so the order of rows changes no bit.
 
 /// The area under the ROC curve and what its variance is made of.
@@ -107,7 +107,7 @@ mod tests {
             .collect()
     }
 
-    /// `roc_auc_score` of scikit-learn 1.9.1; the standard error by DeLong's components written out in numpy: for each
+    /// `roc_auc_score` of scikit-learn 1.9.1; the standard error by `DeLong`'s components written out in numpy: for each
     /// pair 1, 1/2 or 0, `var(rows, ddof=1) / n_pos + var(columns, ddof=1) / n_neg`.
     #[test]
     fn it_agrees_with_scikit_learn_and_with_the_matrix_of_pairs() {
