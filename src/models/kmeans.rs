@@ -21,6 +21,7 @@ use moodlake_udfs::{
         scaler::Scaler,
     },
 };
+use ndarray::Array2;
 
 use super::{
     Fitted, Metric, TOO_FEW_ROWS,
@@ -52,7 +53,7 @@ pub(super) fn train(
     }
     let statistics = Some(dataset.statistics());
     let (features, mut warnings) = (dataset.features, dataset.warnings);
-    let values = dataset.values.into_iter().collect::<Vec<f64>>();
+    let values = row_by_row(dataset.values);
     let scaler = Scaler::fit(&values, features.len());
     let rows = Rows::scaled(&values, &scaler);
     drop(values);
@@ -82,6 +83,18 @@ pub(super) fn train(
         n_train: rows.len() as u64,
         warnings,
     })
+}
+
+/// The same numbers in one piece, a row after the other; they are moved, not copied, where they lie like that.
+fn row_by_row(values: Array2<f64>) -> Vec<f64> {
+    if values.is_standard_layout() {
+        let len = values.len();
+        let (mut numbers, first) = values.into_raw_vec_and_offset();
+        numbers.drain(..first.unwrap_or(0));
+        numbers.truncate(len);
+        return numbers;
+    }
+    values.into_iter().collect()
 }
 
 /// Rows that are not the same as the one before, which in sorted rows are all different ones.
@@ -198,7 +211,6 @@ fn doubts(clustering: &Clustering, metrics: &[Metric], options: &KMeansOptions) 
 mod tests {
     use linfa::{DatasetBase, traits::Fit as _};
     use linfa_clustering::KMeans as LinfaKMeans;
-    use ndarray::Array2;
     use rand::SeedableRng;
     use rand_xoshiro::Xoshiro256Plus;
 
