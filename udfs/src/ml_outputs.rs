@@ -16,11 +16,7 @@ use datafusion::{
     },
 };
 
-use crate::{
-    arguments::{Features, ModelCall},
-    kernels::{logistic::probabilities, trees::predict::predict},
-    models::{Model, ModelKind, ModelSource},
-};
+use crate::{arguments::ModelCall, models::ModelSource, predictions::predictions};
 
 /// The scalar function `ml_outputs`.
 pub(crate) fn ml_outputs(models: &Arc<ModelSource>) -> ScalarUDF {
@@ -67,40 +63,15 @@ impl ScalarUDFImpl for MlOutputs {
         let features = self
             .call
             .features(&model, &arguments.args[1..], arguments.number_rows)?;
-        match outputs(&model, &features) {
-            Some((columns, known)) => Ok(ColumnarValue::Array(lists(
-                &columns,
-                known,
+        match predictions(&model, &features) {
+            Some(answers) => Ok(ColumnarValue::Array(lists(
+                &answers.by_class,
+                answers.known,
                 arguments.number_rows,
             )?)),
             None => null(),
         }
     }
-}
-
-/// `[n_classes or 1][n_rows]` and the rows that have an answer; none of a model that predicts nothing.
-fn outputs(model: &Model, features: &Features) -> Option<(Vec<Vec<f64>>, Option<NullBuffer>)> {
-    match &model.kind {
-        ModelKind::Logistic(logistic) => Some((
-            probabilities(logistic, &features.slices()),
-            features.usable.clone(),
-        )),
-        ModelKind::Trees(trees) => {
-            let columns = with_missing(features);
-            let columns: Vec<&[f64]> = columns.iter().map(Vec::as_slice).collect();
-            Some((predict(trees, &columns), None))
-        }
-        ModelKind::KMeans(_) | ModelKind::Als(_) | ModelKind::Untrained => None,
-    }
-}
-
-/// The columns with NaN for null and for infinity, which is what trees learned as missing.
-fn with_missing(features: &Features) -> Vec<Vec<f64>> {
-    let missing = |value: Option<f64>| value.filter(|value| value.is_finite()).unwrap_or(f64::NAN);
-    let columns = features.columns().iter();
-    columns
-        .map(|column| column.iter().map(missing).collect())
-        .collect()
 }
 
 fn lists(columns: &[Vec<f64>], known: Option<NullBuffer>, rows: usize) -> Result<ArrayRef> {

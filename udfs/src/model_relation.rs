@@ -13,6 +13,7 @@ use crate::{
     kmeans_silhouette, kmeans_sweep,
     ml_outputs::ml_outputs,
     models::{Model, ModelKind, ModelSource},
+    predictions::classes,
     relation::relation_input,
     relation_sql::{identifier, literal},
 };
@@ -107,11 +108,7 @@ impl ModelRelation {
 impl Judged {
     /// The model's classes; empty if it predicts a number.
     pub(crate) fn classes(&self) -> &[String] {
-        match &self.model.kind {
-            ModelKind::Logistic(logistic) => &logistic.classes,
-            ModelKind::Trees(trees) => &trees.classes,
-            ModelKind::KMeans(_) | ModelKind::Als(_) | ModelKind::Untrained => &[],
-        }
+        classes(&self.model)
     }
 
     /// The classes, or a refusal of a model that has none.
