@@ -292,7 +292,8 @@ heard_moods as (
         cast(null as double) as ci_low,
         cast(null as double) as ci_high,
         concat(
-            'select feature, value, contribution, contribution_pct from shap_explain(',
+            'select feature, value, contribution, abs(contribution_pct) as pull_pct ',
+            'from shap_explain(',
             'model => ''mood'', input => (select * from silver.track_features ',
             'where track_id = ''', max(pulls.track_id), ''')) order by abs(contribution) desc'
         ) as evidence_sql

@@ -23,6 +23,10 @@ mood_predictions as (
     select * from gold.mood_predictions
 ),
 
+replay_predictions as (
+    select * from gold.replay_predictions
+),
+
 sessions as (
     select * from silver.sessions
 ),
@@ -83,6 +87,92 @@ trust as (
     where scores.accuracy is not null
 ),
 
+replay_scores as (
+    select
+        live_models.version,
+        max(metrics.value) filter (where metrics.metric = 'auc') as auc,
+        max(metrics.ci_low) filter (where metrics.metric = 'auc') as ci_low,
+        max(metrics.ci_high) filter (where metrics.metric = 'auc') as ci_high,
+        max(metrics.n) filter (where metrics.metric = 'auc') as n
+    from live_models
+    inner join metrics
+        on
+            live_models.model = metrics.model
+            and live_models.version = metrics.version
+    where live_models.model = 'replay' and metrics.split = 'test'
+    group by live_models.version
+),
+
+replay_trust as (
+    select
+        coverage.user_id,
+        'replay model' as subject,
+        concat(
+            'Of two later plays, one that was followed by another of the same track within ',
+            'thirty days and one that was not, the replay model tells which is which ',
+            cast(round(100 * scores.auc) as int), '% of the time',
+            coalesce(
+                ' (95% interval ' || cast(round(100 * scores.ci_low) as int) || '% to '
+                || cast(round(100 * scores.ci_high) as int) || '%)',
+                ''
+            ),
+            ', measured on ', scores.n, ' plays later than those it learnt from. Guessing is ',
+            'right half of the time.',
+            case
+                when coalesce(scores.ci_low, scores.auc) <= 0.5
+                    then ' That is no better than guessing: leave it aside.'
+                else ''
+            end
+        ) as text,
+        scores.auc as value,
+        scores.n,
+        scores.ci_low,
+        scores.ci_high,
+        concat(
+            'select metric, value, ci_low, ci_high, n from ml.metrics where model = ''replay'' ',
+            'and version = ', scores.version, ' and split = ''test'' order by metric'
+        ) as evidence_sql
+    from coverage
+    cross join replay_scores as scores
+    where scores.auc is not null
+),
+
+ranked_replays as (
+    select
+        user_id,
+        track_id,
+        track_name,
+        artist,
+        probability,
+        count(*) over (partition by user_id) as n,
+        row_number() over (partition by user_id order by probability desc, track_id asc) as place
+    from replay_predictions
+),
+
+next_track as (
+    select
+        user_id,
+        'next track' as subject,
+        concat(
+            'Of the ', n, case when n = 1 then ' track' else ' tracks' end,
+            ' of your last thirty days, ', coalesce(track_name, track_id),
+            coalesce(' by ' || artist, ''),
+            ' is the likeliest to come again within thirty days of its last play: the replay ',
+            'model gives it ', cast(round(100 * probability) as int), '%.'
+        ) as text,
+        probability as value,
+        n,
+        cast(null as double) as ci_low,
+        cast(null as double) as ci_high,
+        concat(
+            'select track_id, track_name, artist, played_at, probability from ',
+            'gold.replay_predictions where user_id = ''', replace(user_id, '''', ''''''),
+            ''' order by probability desc, track_id asc limit 10'
+        ) as evidence_sql
+    from ranked_replays
+    where place = 1
+),
+
 played_moods as (
     select
         track_plays.user_id,
@@ -134,6 +224,7 @@ moods as (
         cast(null as double) as ci_high,
         concat(
             'select p.mood, sum(t.plays) as plays, ',
+            'cast(sum(t.plays) as double) / sum(sum(t.plays)) over () as share, ',
             'sum(t.plays * p.probability) / sum(t.plays) as probability ',
             'from gold.track_plays as t inner join gold.mood_predictions as p ',
             'on t.track_id = p.track_id where t.user_id = ''',
@@ -211,7 +302,9 @@ next_session as (
         ci_low,
         ci_high,
         concat(
-            'select daypart, count(*) as sessions from (select daypart from silver.sessions ',
+            'select daypart, count(*) as sessions, ',
+            'cast(count(*) as double) / sum(count(*)) over () as share ',
+            'from (select daypart from silver.sessions ',
             'where user_id = ''', replace(user_id, '''', ''''''),
             ''' order by started_at desc, session_id asc limit 100) as recent ',
             'group by daypart order by sessions desc, daypart asc'
@@ -252,6 +345,28 @@ subjects as (
         ci_high,
         evidence_sql
     from next_session
+    union all
+    select
+        user_id,
+        subject,
+        text,
+        value,
+        n,
+        ci_low,
+        ci_high,
+        evidence_sql
+    from replay_trust
+    union all
+    select
+        user_id,
+        subject,
+        text,
+        value,
+        n,
+        ci_low,
+        ci_high,
+        evidence_sql
+    from next_track
 )
 
 select

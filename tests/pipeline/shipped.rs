@@ -274,3 +274,78 @@ fn most_frequent<'a>(counts: &HashMap<&'a str, usize>) -> Option<&'a str> {
     let most = counts.iter().max_by_key(|(_, count)| **count);
     most.map(|(mode, _)| *mode)
 }
+
+#[test]
+fn every_sentence_is_traced_to_rows_by_its_evidence() -> Result<()> {
+    let lake = BUILT.path().join("lake");
+    let told = "select insight_id, kind, coalesce(cast(value as varchar), ''), evidence_sql from gold.insights order by 1";
+    let mut kinds = HashSet::new();
+    for insight in rows(&lake, told)? {
+        let [id, kind, value, evidence] = &insight[..] else {
+            panic!("not four columns: {insight:?}")
+        };
+        let found = rows(&lake, evidence).with_context(|| format!("{id}: {evidence}"))?;
+        assert!(!found.is_empty(), "{id}: no rows from {evidence}");
+        kinds.insert(kind.clone());
+        // The figure of a sentence of the last three kinds is a field of its evidence.
+        let is_expected = ["predictive", "prescriptive", "cognitive"].contains(&kind.as_str());
+        let is_there = found.iter().flatten().any(|field| are_equal(field, value));
+        assert!(
+            value.is_empty() || !is_expected || is_there,
+            "{id}: {value} is not in {found:?}, from {evidence}"
+        );
+    }
+    assert_eq!(kinds.len(), 5, "{kinds:?}");
+    Ok(())
+}
+
+#[test]
+fn what_is_replayed_is_told_on_later_plays_and_from_earlier_ones() -> Result<()> {
+    let scores = "select metric, value from ml.metrics \
+                  where model = 'replay' and split = 'test' and metric in ('auc', 'accuracy', 'majority_accuracy')";
+    let found: HashMap<String, f64> = rows(&BUILT.path().join("lake"), scores)?
+        .into_iter()
+        .map(|row| Ok((row[0].clone(), row[1].parse()?)))
+        .collect::<Result<_>>()?;
+    assert!(found["auc"] > 0.7, "{found:?}");
+    assert!(found["accuracy"] > found["majority_accuracy"], "{found:?}");
+    let open = "select count(*), min(probability), max(probability) from gold.replay_predictions";
+    let [predictions, least, most] = numbers(open)?[..] else {
+        panic!("not three numbers")
+    };
+    assert!(predictions > 50.0 && least > 0.0 && most < 1.0 && most > least);
+    Ok(())
+}
+
+/// Whether a play is finished depends in generated histories on one thing alone, which `planted.json` tells.
+#[test]
+fn who_finishes_a_track_is_told_as_well_as_it_can_be() -> Result<()> {
+    let dir = copy(BUILT.path())?;
+    let lake = dir.path().join("lake");
+    let features = "danceability, energy, loudness, speechiness, acousticness, instrumentalness, liveness, valence, tempo";
+    let known = "from silver.plays where has_features and played_at";
+    let cut = "timestamp '2025-09-01T00:00:00Z'";
+    rows(
+        &lake,
+        &format!(
+            "create model finish options (type = 'logistic', label = 'is_completed', split = 'none') as \
+             select {features}, is_completed {known} < {cut}"
+        ),
+    )?;
+    let judged = format!(
+        "select auc(is_completed, ml_predict_proba('finish', {features})), \
+             auc(is_completed, case when instrumentalness > 0.7 then 0.7 else 1.0 end), count(*) \
+         {known} >= {cut}"
+    );
+    let found: Vec<f64> = rows(&lake, &judged)?
+        .concat()
+        .iter()
+        .map(|field| field.parse().context(field.clone()))
+        .collect::<Result<_>>()?;
+    let [model, best, plays] = found[..] else {
+        panic!("not three numbers: {found:?}")
+    };
+    assert!(plays > 2000.0 && best > 0.5, "{found:?}");
+    assert!((model - best).abs() < 0.02, "{model} instead of {best}");
+    Ok(())
+}
