@@ -180,9 +180,10 @@ impl Caps {
         let share = |name| value(name).filter(|share| *share <= 1.0);
         let optional = |at: usize| {
             let (name, promised) = OPTIONAL_POLICY[at];
-            match rows.iter().any(|(known, _)| known == name) {
-                true => value(name),
-                false => Some(promised),
+            if rows.iter().any(|(known, _)| known == name) {
+                value(name)
+            } else {
+                Some(promised)
             }
         };
         Some(Self {

@@ -3,7 +3,7 @@
 //! Not for use by hand: `recommend`'s query makes its arguments. What it keeps of a listener grows with their tracks and
 //! sessions and eight bytes for each play.
 
-use std::{mem::size_of, sync::Arc};
+use std::sync::Arc;
 
 use arrow::{
     array::{

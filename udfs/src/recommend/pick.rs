@@ -211,8 +211,7 @@ impl Picking {
             let workers: Vec<_> = all
                 .chunks(share)
                 .map(|listeners| {
-                    let recommend =
-                        |listener: &'_ Listener| self.recommend(mode, listener, catalogue);
+                    let recommend = |listener: &Listener| self.recommend(mode, listener, catalogue);
                     scope.spawn(move || listeners.iter().map(recommend).collect::<Vec<_>>())
                 })
                 .collect();

@@ -72,7 +72,10 @@ fn case(seed: u64) -> Case {
     let songs: Vec<String> = (0..n_tracks)
         .map(|_| format!("song {}", random.gen_range(0..n_tracks)))
         .collect();
-    let artists: Vec<String> = songs.iter().map(|song| format!("by {}", song.len())).collect();
+    let artists: Vec<String> = songs
+        .iter()
+        .map(|song| format!("by {}", song.len()))
+        .collect();
     let mut fields: Vec<(Arc<Field>, ArrayRef)> = vec![];
     let mut add = |name: &str, column: ArrayRef| {
         let field = Field::new(name, column.data_type().clone(), true);

@@ -208,8 +208,8 @@ pub(super) fn coach(ground: &Ground, coaching: &Coaching, k: usize) -> Vec<Pick>
 
 /// The tracks that stay where the listener is, best first, and then those that rise, lowest first.
 ///
-/// The place `j` of the `m` that rise is filled by a track of at most `ceiling(j / m)`; sorted by valence they keep to
-/// that too, for at least `j` of them lie below the ceiling of place `j`.
+/// The place `j` of the `m` that rise is filled by a track of at most `ceiling(j / m)`; where there is none for a place
+/// the list is shorter, and what would then rise too early is left out.
 fn ramp(
     ground: &Ground,
     allowed: &Allowed,
@@ -256,6 +256,12 @@ fn ramp(
         };
         valence(*left).total_cmp(&valence(*right)).then_with(by_id)
     });
+    let ceiling = |at: usize, length: usize| step.ceiling(count(at + 1) / count(length));
+    while let Some(early) =
+        (0..rises.len()).find(|at| valence(rises[*at]) > ceiling(*at, rises.len()))
+    {
+        rises.remove(early);
+    }
     start.into_iter().chain(rises).collect()
 }
 
