@@ -274,7 +274,7 @@ mod tests {
         let metrics = versions(&one.read_registry(METRICS).await.unwrap());
         for version in models {
             let of_version = metrics.iter().filter(|other| **other == version);
-            assert_eq!(of_version.count(), 2, "{metrics:?}");
+            assert_eq!(of_version.count(), 3, "{metrics:?}");
         }
     }
 }
