@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Kinds of statements that have a label of their own; there must not be as many as there are words.
-const KINDS: [&str; 24] = [
+const KINDS: [&str; 26] = [
     "select",
     "explain",
     "show",
@@ -45,6 +45,8 @@ const KINDS: [&str; 24] = [
     "drop table",
     "drop view",
     "drop model",
+    "alter model",
+    "retrain",
 ];
 const OTHER: &str = "other";
 /// Seconds: from the shortest statement over a network to the longest that most servers allow.

@@ -131,6 +131,24 @@ impl StatementCatalog {
         Ok(())
     }
 
+    /// Shows a table as it was in a state that was recorded once, to everything in the statement. A view has no versions:
+    /// it is left to be compared.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when that state is gone; the message says why.
+    pub(crate) async fn pin_state(&self, name: &TableName, state: &str) -> Result<()> {
+        let Some((version, _)) = state.split_once('@') else {
+            return Ok(());
+        };
+        self.rights.require(Privilege::Select, name)?;
+        let snapshot = self.lake.at_state(name, version, state).await?;
+        self.record(&snapshot);
+        let table = self.as_seen(scan::provider(snapshot).await?, name, false)?;
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.insert(name.to_string(), table);
+        Ok(())
+    }
+
     /// Shows the table that the statement writes to as it was taken, before anything is planned. For an INSERT its
     /// columns accept NULL: one must reach the lake, which names the column and the row, and not fail before.
     pub fn pin_target(&self, target: &Target, accepts_nulls: bool) {

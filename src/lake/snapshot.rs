@@ -11,7 +11,7 @@ use futures::FutureExt;
 use tokio::sync::OnceCell;
 
 use super::{CommitNote, Lake, TableName, lake_error, scan::ScanFiles};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A table at one version.
 #[derive(Debug)]
@@ -138,10 +138,48 @@ impl Lake {
             .boxed()
             .await
             .map_err(|_| {
-                crate::error::Error::NotFound(format!(
+                Error::NotFound(format!(
                     "{name} has no version {version}; DESCRIBE HISTORY {name} lists those there are"
                 ))
             })?;
         Ok(Some(Arc::new(Snapshot::new(name.clone(), table, None)?)))
+    }
+
+    /// A table in a state that was recorded, `version` and all, with its files.
+    pub(super) async fn at_state(
+        &self,
+        name: &TableName,
+        version: &str,
+        state: &str,
+    ) -> Result<Arc<Snapshot>> {
+        let gone =
+            |cause: &str| Error::NotFound(format!("version {version} of {name} is gone: {cause}"));
+        let Some(newest) = self.latest(name).await? else {
+            return Err(gone("the table was dropped"));
+        };
+        let number: u64 = version
+            .parse()
+            .map_err(|_| gone("it was recorded by another Moodlake"))?;
+        if number > newest.version() {
+            return Err(gone("the table was made anew since"));
+        }
+        let Ok(Some(snapshot)) = self.at_version(name, number).await else {
+            return Err(gone("its log was vacuumed"));
+        };
+        if snapshot.state() != state {
+            return Err(gone("the table was made anew since"));
+        }
+        let files = snapshot.table.get_file_uris();
+        let files = files.map_err(|error| lake_error(name, error))?;
+        let is_there =
+            |uri: &String| std::path::Path::new(uri.trim_start_matches("file://")).exists();
+        let files: Vec<String> = files.collect();
+        match files.iter().filter(|uri| !is_there(uri)).count() {
+            0 => Ok(snapshot),
+            missing => Err(gone(&format!(
+                "{missing} of its {} files were vacuumed",
+                files.len()
+            ))),
+        }
     }
 }

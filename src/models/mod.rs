@@ -18,6 +18,7 @@ pub(crate) use stop::Waiting;
 
 mod als;
 mod bootstrap;
+mod champion;
 mod dataset;
 mod evaluate;
 #[cfg(test)]

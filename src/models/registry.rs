@@ -21,6 +21,8 @@ use serde::Serialize;
 use super::Trained;
 use crate::error::{Error, Result};
 
+pub(crate) use lookup::CHAMPION;
+pub(super) use lookup::estimates;
 pub use lookup::{Registry, Version, next_version};
 
 mod lookup;
@@ -30,6 +32,8 @@ pub const FORMAT_VERSION: i32 = 1;
 const READY: &str = "ready";
 const UNTRAINED: &str = "untrained";
 const DROPPED: &str = "dropped";
+/// The version of an alias that was dropped.
+const NO_VERSION: i64 = 0;
 
 /// The columns of `ml.models`.
 #[must_use]
@@ -75,7 +79,7 @@ pub fn metrics_schema() -> SchemaRef {
     ]))
 }
 
-/// The columns of `ml.aliases`; of several rows for one alias the newest holds.
+/// The columns of `ml.aliases`; of several rows for one alias the newest holds, and version 0 means that it was dropped.
 #[must_use]
 pub fn aliases_schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
@@ -121,26 +125,21 @@ pub fn row(
         .iter()
         .filter_map(|(table, state)| Some((table, version_of(state)?)))
         .collect();
-    let model = Model {
-        version,
-        ..trained.model.clone()
-    };
-    let status = match model.kind {
+    let status = match trained.model.kind {
         ModelKind::Untrained => UNTRAINED,
-        ModelKind::KMeans(_)
-        | ModelKind::Logistic(_)
-        | ModelKind::Trees(_)
-        | ModelKind::Als(_) => READY,
+        ModelKind::KMeans(_) | ModelKind::Logistic(_) | ModelKind::Trees(_) | ModelKind::Als(_) => {
+            READY
+        }
     };
-    let artifact = json(&model)?;
+    let artifact = artifact(&trained.model)?;
     let checksum = checksum(&artifact);
     let columns = vec![
-        text(&model.name),
+        text(&trained.model.name),
         number(version),
         text(trained.kind),
         text(status),
         instant(created_at),
-        text(&json(&model.features)?),
+        text(&json(&trained.model.features)?),
         maybe_text(trained.label.as_deref()),
         text(&json(&trained.classes)?),
         text(&json(&trained.options)?),
@@ -233,6 +232,43 @@ fn dropped_row(
     };
     let columns = schema.fields().iter().map(column).collect();
     Ok(RecordBatch::try_new(schema, columns)?)
+}
+
+/// What the column `artifact` holds: the model without its name and number, so that the same rows, options and seed give
+/// the same text, and the same checksum, whenever and as whatever version they are trained.
+fn artifact(model: &Model) -> Result<String> {
+    json(&Model {
+        name: String::new(),
+        version: 0,
+        ..model.clone()
+    })
+}
+
+/// The checksum that the registry would keep of a model.
+///
+/// # Errors
+/// [`Error::Internal`] when the model cannot be written as JSON.
+pub(crate) fn checksum_of(model: &Model) -> Result<String> {
+    Ok(checksum(&artifact(model)?))
+}
+
+/// The row of `ml.aliases` that makes `alias` of `model` mean `version` from now on; nothing any more for none.
+///
+/// # Errors
+/// [`Error::Arrow`] when the columns do not fit together.
+pub(crate) fn alias_row(
+    model: &str,
+    alias: &str,
+    version: Option<i64>,
+    set_at: DateTime<Utc>,
+) -> Result<RecordBatch> {
+    let columns = vec![
+        text(model),
+        text(alias),
+        number(version.unwrap_or(NO_VERSION)),
+        instant(set_at),
+    ];
+    Ok(RecordBatch::try_new(aliases_schema(), columns)?)
 }
 
 fn checksum(artifact: &str) -> String {

@@ -1,4 +1,5 @@
-//! The models that exist now, ready for the functions: read from the registry's tables once a version of `ml.models`.
+//! The models that exist now, ready for the functions: what there is is read once a version of the registry's tables,
+//! parameters when they are asked for.
 
 use std::{
     collections::BTreeMap,
@@ -8,10 +9,11 @@ use std::{
 use arrow::array::RecordBatch;
 use chrono::Utc;
 use datafusion::execution::SessionState;
-use moodlake_udfs::ModelSource;
+use moodlake_udfs::{ModelKind, ModelSource};
 
 use super::{
     Trained,
+    champion::{self, Champion, Estimate},
     registry::{self, Registry, Version},
 };
 use crate::{
@@ -20,6 +22,10 @@ use crate::{
     lake::{CommitNote, Disposition, NewTable, Object, TableName, Target},
 };
 
+use artifacts::{Artifacts, Loaded};
+
+mod artifacts;
+
 const SCHEMA: &str = "ml";
 const MODELS: &str = "models";
 const METRICS: &str = "metrics";
@@ -27,8 +33,7 @@ const ALIASES: &str = "aliases";
 /// The tables of the schema in which models stand too.
 pub(crate) const REGISTRY_TABLES: [&str; 3] = [MODELS, METRICS, ALIASES];
 /// What [`Registry::read`] reads: a file for each version, so the fewer columns the better.
-const MODEL_COLUMNS: &str =
-    "model, version, type, status, statement, reads, artifact, artifact_blake3, format_version";
+const MODEL_COLUMNS: &str = "model, version, type, status, created_at, label, statement, reads, artifact_blake3, format_version";
 /// How often a new version looks for a number that no other process has taken meanwhile.
 const MOST_ATTEMPTS: u32 = 10;
 
@@ -43,6 +48,9 @@ pub(crate) struct Models {
     pub(crate) objects: Vec<Object>,
     /// The session whose functions are bound to these models, made on first use.
     pub(crate) session: OnceLock<Arc<SessionState>>,
+    /// What the registry holds.
+    pub(crate) versions: Registry,
+    loaded: Arc<Loaded>,
 }
 
 impl Models {
@@ -95,31 +103,42 @@ impl Engine {
             return Ok(known);
         }
         let registry = self.registry().await?;
-        let source = Arc::new(ModelSource::new());
-        for version in registry.versions() {
-            // One that cannot be read must not stop statements that have nothing to do with it.
-            match version.load() {
-                Ok(model) => source.insert(model)?,
-                Err(error) => tracing::error!(%error, "left out"),
-            }
-        }
-        let mut objects = Vec::new();
-        for name in registry.names() {
-            let chosen = registry.resolve(name)?;
-            // The plain name means the version inserted last: the champion, else the newest.
-            if let Ok(model) = source.get(&format!("{name}@{}", chosen.version)) {
-                source.insert(model)?;
-            }
-            objects.push(object(chosen));
-        }
+        let loaded = Arc::clone(&known.loaded);
+        loaded.retain(&registry);
         let models = Arc::new(Models {
             registry: Some(newest),
-            source,
-            objects,
+            source: self.source(&registry, &loaded)?,
+            objects: registry
+                .names()
+                .map(|name| registry.resolve(name).map(object))
+                .collect::<Result<_>>()?,
             session: OnceLock::new(),
+            versions: registry,
+            loaded,
         });
         self.remember_models(Arc::clone(&models));
         Ok(models)
+    }
+
+    /// What the functions look models up in: every version, its parameters to be read on first use.
+    fn source(&self, registry: &Registry, loaded: &Arc<Loaded>) -> Result<Arc<ModelSource>> {
+        let artifacts = Artifacts {
+            state: Arc::new(self.bare_scope()?.state),
+            loaded: Arc::clone(loaded),
+        };
+        let source = ModelSource::new();
+        for version in registry.versions() {
+            let (artifacts, wanted) = (artifacts.clone(), version.clone());
+            let load = move || Ok(artifacts.model(&wanted)?);
+            source.announce(&version.model, version.version, load);
+        }
+        for name in registry.names() {
+            source.put_in_force(name, registry.resolve(name)?.version);
+            for (alias, version) in registry.aliases_of(name) {
+                source.set_alias(name, alias, version);
+            }
+        }
+        Ok(Arc::new(source))
     }
 
     async fn registry(&self) -> Result<Registry> {
@@ -131,7 +150,7 @@ impl Engine {
     async fn read_registry(&self, table: &str) -> Result<Vec<RecordBatch>> {
         let columns = match table {
             MODELS => MODEL_COLUMNS,
-            METRICS => "model, version",
+            METRICS => "model, version, split, metric, value, ci_low",
             _ => "*",
         };
         let state = self.bare_scope()?.state;
@@ -170,18 +189,54 @@ impl Engine {
         let models_target = self.registry_target(MODELS).await?;
         let metrics_target = self.registry_target(METRICS).await?;
         let models = self.read_registry(MODELS).await?;
-        if !replace && Registry::read(&models, &[])?.resolve(name).is_ok() {
+        let registered = Registry::read(&models, &self.read_registry(ALIASES).await?)?;
+        if !replace && registered.resolve(name).is_ok() {
             return Err(exists(name));
         }
         let metrics = self.read_registry(METRICS).await?;
         let version = registry::next_version(&models, &metrics, name)?;
+        let mut trained = trained.clone();
+        let champion = registered.champion(name);
+        let champion = champion
+            .map(|champion| to_beat(champion, &metrics))
+            .transpose()?;
+        let refusal = refusal(champion.as_ref(), &trained);
+        let is_champion = refusal.is_none();
+        trained.warnings.extend(refusal);
         if !trained.metrics.is_empty() {
-            let rows = registry::metric_rows(trained, version)?;
+            let rows = registry::metric_rows(&trained, version)?;
             self.append_registry(&metrics_target, rows).await?;
         }
-        let row = registry::row(trained, version, Utc::now(), reads)?;
+        let row = registry::row(&trained, version, Utc::now(), reads)?;
         self.append_registry(&models_target, row).await?;
+        if is_champion {
+            self.append_alias(name, registry::CHAMPION, Some(version))
+                .await?;
+        }
         Ok(version)
+    }
+
+    async fn append_alias(&self, name: &str, alias: &str, version: Option<i64>) -> Result<()> {
+        let target = self.registry_target(ALIASES).await?;
+        let row = registry::alias_row(name, alias, version, Utc::now())?;
+        // Rows of aliases need nothing of each other: a conflict here would make the version a second time.
+        self.append_to(&target, row, Disposition::Append).await
+    }
+
+    /// Makes `name@alias` mean a version that there is, or nothing any more.
+    pub(crate) async fn set_model_alias(
+        &self,
+        name: &str,
+        alias: &str,
+        version: Option<i64>,
+    ) -> Result<()> {
+        let registry = self.registry().await?;
+        let wanted = match version {
+            Some(version) => format!("{name}@{version}"),
+            None => format!("{name}@{alias}"),
+        };
+        registry.resolve(&wanted)?;
+        self.append_alias(name, alias, version).await
     }
 
     /// Marks a model's versions as dropped.
@@ -200,11 +255,20 @@ impl Engine {
 
     /// Appends rows that depend on what the table holds.
     async fn append_registry(&self, target: &Target, rows: RecordBatch) -> Result<()> {
+        self.append_to(target, rows, Disposition::Extend).await
+    }
+
+    async fn append_to(
+        &self,
+        target: &Target,
+        rows: RecordBatch,
+        disposition: Disposition,
+    ) -> Result<()> {
         let state = self.bare_scope()?.state;
         let plan = crate::statement::batch_plan("rows", rows)?;
         let note = CommitNote::default();
         self.lake()
-            .insert(target, plan, Disposition::Extend, state, &note)
+            .insert(target, plan, disposition, state, &note)
             .await?;
         Ok(())
     }
@@ -219,6 +283,28 @@ pub(crate) fn exists(name: &str) -> Error {
     Error::Exists(format!(
         "model '{name}' exists already; CREATE OR REPLACE MODEL {name} adds a version"
     ))
+}
+
+/// What a new version of a model has to beat, from the rows of `ml.metrics`.
+fn to_beat(champion: &Version, metrics: &[RecordBatch]) -> Result<Champion> {
+    let estimates = registry::estimates(metrics, champion)?;
+    Ok(Champion {
+        version: champion.version,
+        label: champion.label.clone(),
+        estimate: Estimate::of(estimates.into_iter()),
+        is_trained: champion.is_trained,
+    })
+}
+
+fn refusal(champion: Option<&Champion>, trained: &Trained) -> Option<String> {
+    let estimate = Estimate::of(trained.metrics.iter().map(Estimate::from));
+    let is_trained = trained.model.kind != ModelKind::Untrained;
+    champion::refusal(
+        champion,
+        trained.label.as_deref(),
+        is_trained,
+        estimate.as_ref(),
+    )
 }
 
 /// A model's row of `system.tables`.

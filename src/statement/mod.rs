@@ -12,6 +12,7 @@ mod checks;
 mod column_names;
 mod ddl;
 mod depth;
+mod describe_model;
 mod dialect;
 mod expanded;
 mod explain;
@@ -26,6 +27,7 @@ mod prepare;
 mod privileges;
 mod protected;
 mod references;
+mod retrain;
 mod script;
 mod session;
 mod settings;
@@ -207,6 +209,8 @@ impl Engine {
                 Ok(Planned::query(plan, scope.state))
             }
             Statement::ShowModels => self.plan_show_models().await,
+            Statement::DescribeModel(name) => self.plan_describe_model(&name).await,
+            Statement::CheckModel(name) => engine.plan_model_check(&name).await,
             Statement::ShowGrants => self.plan_show_grants(),
             Statement::ShowSetting(name) => self.plan_setting(name),
             Statement::ExplainChange(explained) => {
@@ -357,11 +361,19 @@ impl Engine {
             } => self.drop_object(*kind, name, *if_exists).await,
             Statement::CreateModel(create) => self.create_model(create, statement).boxed().await,
             Statement::DropModel { name, if_exists } => self.drop_model(name, *if_exists).await,
+            Statement::AlterModel {
+                name,
+                alias,
+                version,
+            } => self.alter_model(name, alias, *version).await,
+            Statement::Retrain(name) => self.retrain_model(name).boxed().await,
             Statement::Access(change) => self.change_access(change).boxed().await,
             Statement::Set(setting) => self.set(setting).map(|()| Outcome::Done),
             Statement::CancelQuery(id) => self.cancel_query(id).map(|()| Outcome::Done),
             Statement::Query(_)
             | Statement::ShowModels
+            | Statement::DescribeModel(_)
+            | Statement::CheckModel(_)
             | Statement::ShowGrants
             | Statement::ShowSetting(_)
             | Statement::ExplainChange(_)

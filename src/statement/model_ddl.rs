@@ -1,4 +1,5 @@
-//! `CREATE [OR REPLACE] MODEL`, `DROP MODEL`, `SHOW MODELS`: statements that no SQL grammar has, read from tokens.
+//! `CREATE [OR REPLACE] MODEL`, `ALTER MODEL`, `RETRAIN`, `DROP MODEL`, `DESCRIBE MODEL`, `SHOW MODELS`: statements that no SQL
+//! grammar has, read from tokens.
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,9 @@ use crate::{
     models::{CreateModel, OptionValue, store::REGISTRY_TABLES},
 };
 
+/// Words that say which version is meant without any alias.
+const RESERVED_ALIASES: [&str; 5] = ["all", "current", "latest", "newest", "version"];
+
 /// The statement, if the tokens begin like one of these.
 pub(super) fn parse(tokens: &[Token], text: &str) -> Result<Option<Statement>> {
     let mut words = Words::new(tokens);
@@ -27,10 +31,29 @@ pub(super) fn parse(tokens: &[Token], text: &str) -> Result<Option<Statement>> {
     }
     if words.take(&["drop", "model"]) {
         let if_exists = words.take(&["if", "exists"]);
-        let name = words.name("DROP MODEL")?;
-        crate::lake::check_part("model", super::references::model_name(&name))?;
+        let name = words.existing("DROP MODEL")?;
         words.end("DROP MODEL")?;
         return Ok(Some(Statement::DropModel { name, if_exists }));
+    }
+    if words.take(&["alter", "model"]) {
+        return words.alter_model().map(Some);
+    }
+    if words.take(&["retrain"]) {
+        let name = words.existing("RETRAIN")?;
+        let is_check = words.take(&["check"]);
+        words.end("RETRAIN")?;
+        return Ok(Some(match is_check {
+            true => Statement::CheckModel(name),
+            false => Statement::Retrain(name),
+        }));
+    }
+    // A table may be called `model`.
+    let is_more = |words: &Words<'_>| !matches!(words.peek(), None | Some(Token::SemiColon));
+    let describes = words.take(&["describe", "model"]) || words.take(&["desc", "model"]);
+    if describes && is_more(&words) {
+        let name = words.existing("DESCRIBE MODEL")?;
+        words.end("DESCRIBE MODEL")?;
+        return Ok(Some(Statement::DescribeModel(name)));
     }
     let replace = words.take(&["create", "or", "replace", "model"]);
     if !replace && !words.take(&["create", "model"]) {
@@ -72,6 +95,57 @@ pub(super) fn parse(tokens: &[Token], text: &str) -> Result<Option<Statement>> {
 }
 
 impl Words<'_> {
+    /// `name SET ALIAS alias = version`, `name DROP ALIAS alias`
+    fn alter_model(&mut self) -> Result<Statement> {
+        let statement = "ALTER MODEL";
+        let name = self.existing(statement)?;
+        if name.contains('@') {
+            return Err(Error::Input(format!(
+                "{statement} {name}: an alias belongs to the model, expected its name without a version"
+            )));
+        }
+        let sets = self.take(&["set", "alias"]);
+        if !sets && !self.take(&["drop", "alias"]) {
+            return Err(self.unexpected(statement, "SET ALIAS or DROP ALIAS"));
+        }
+        let alias = self.identifier(statement, "an alias, such as champion")?;
+        let alias = alias.to_lowercase();
+        check_alias(statement, &alias)?;
+        let version = if sets {
+            Some(self.alias_version(statement)?)
+        } else {
+            None
+        };
+        self.end(statement)?;
+        Ok(Statement::AlterModel {
+            name,
+            alias,
+            version,
+        })
+    }
+
+    /// `= 7`
+    fn alias_version(&mut self, statement: &str) -> Result<i64> {
+        if self.peek() != Some(&Token::Eq) {
+            return Err(self.unexpected(statement, "= after the alias"));
+        }
+        self.advance();
+        match self.peek() {
+            Some(Token::Number(digits, _)) if digits.parse::<i64>().is_ok() => {
+                self.advance();
+                Ok(digits.parse().unwrap_or_default())
+            }
+            _ => Err(self.unexpected(statement, "the number of a version")),
+        }
+    }
+
+    /// The name of a model that should be there, with or without a version.
+    fn existing(&mut self, statement: &str) -> Result<String> {
+        let name = self.name(statement)?;
+        crate::lake::check_part("model", super::references::model_name(&name))?;
+        Ok(name)
+    }
+
     /// A model's name, or what is written in its place.
     fn name(&mut self, statement: &str) -> Result<String> {
         let mut name = self.name_part(statement)?;
@@ -168,6 +242,19 @@ impl Words<'_> {
     }
 }
 
+/// Refuses what could be taken for a version, or for what a plain name means.
+fn check_alias(statement: &str, alias: &str) -> Result<()> {
+    let is_word = alias.starts_with(|c: char| c.is_ascii_lowercase())
+        && alias.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if !is_word || RESERVED_ALIASES.contains(&alias) {
+        return Err(Error::Input(format!(
+            "{statement}: '{alias}' cannot be an alias, expected a word of letters, digits and _ other than {}",
+            RESERVED_ALIASES.join(", ")
+        )));
+    }
+    crate::lake::check_part("alias", alias)
+}
+
 fn number(digits: &str, is_negative: bool) -> Option<OptionValue> {
     let sign = if is_negative { "-" } else { "" };
     let text = format!("{sign}{digits}");
@@ -223,5 +310,55 @@ mod tests {
             message,
             "CREATE MODEL m: OPTIONS: expected = after type, found ''kmeans''"
         );
+    }
+
+    #[test]
+    fn an_alias_is_a_word_and_belongs_to_a_model() {
+        let Statement::AlterModel {
+            name,
+            alias,
+            version,
+        } = parse::parse("alter model ml.mood set alias Champion = 7;").unwrap()
+        else {
+            panic!("no alias")
+        };
+        assert_eq!(
+            (name.as_str(), alias.as_str(), version),
+            ("mood", "champion", Some(7))
+        );
+        let refusal = |text: &str| parse::parse(text).unwrap_err().to_string();
+        assert_eq!(
+            refusal("alter model mood set alias latest = 7"),
+            "ALTER MODEL: 'latest' cannot be an alias, expected a word of letters, digits and _ other than all, current, latest, newest, version"
+        );
+        assert_eq!(
+            refusal("alter model mood set alias champion = best"),
+            "ALTER MODEL: expected the number of a version, found 'best'"
+        );
+        assert!(refusal("alter model mood@2 drop alias champion").contains("without a version"));
+        assert!(
+            refusal("alter model mood rename to other")
+                .contains("expected SET ALIAS or DROP ALIAS")
+        );
+    }
+
+    #[test]
+    fn a_table_called_model_can_still_be_described() {
+        assert!(matches!(
+            parse::parse("describe model").unwrap(),
+            Statement::Query(_)
+        ));
+        assert!(matches!(
+            parse::parse("describe model mood@2").unwrap(),
+            Statement::DescribeModel(_)
+        ));
+        assert!(matches!(
+            parse::parse("retrain mood@2 check").unwrap(),
+            Statement::CheckModel(_)
+        ));
+        assert!(matches!(
+            parse::parse("retrain mood").unwrap(),
+            Statement::Retrain(_)
+        ));
     }
 }

@@ -1,4 +1,4 @@
-//! CREATE MODEL, DROP MODEL, SHOW MODELS, carried out. Training happens here and nowhere else: never while planning.
+//! CREATE MODEL, ALTER MODEL, DROP MODEL, SHOW MODELS, carried out. Training happens here and nowhere else: never while planning.
 
 use std::sync::Arc;
 
@@ -9,9 +9,9 @@ use datafusion::{
 use super::{Outcome, Planned, Statement, parse};
 use crate::{
     access::Privilege,
-    engine::Engine,
+    engine::{Engine, Scope},
     error::{Error, Result},
-    models::{self, CreateModel},
+    models::{self, CreateModel, Trained},
 };
 
 impl Engine {
@@ -29,8 +29,19 @@ impl Engine {
             return Err(models::store::exists(&create.name));
         }
         let note = self.note(&scope, statement, &create.statement).await?;
+        let trained = self.train(&scope, create).await?;
+        for warning in &trained.warnings {
+            tracing::info!(model = create.name, "{warning}");
+        }
+        self.register_model(&trained, create.replace, &note.reads)
+            .await?;
+        Ok(Outcome::Done)
+    }
+
+    /// Trains on the rows of the query as `scope` sees them.
+    pub(super) async fn train(&self, scope: &Scope, create: &CreateModel) -> Result<Trained> {
         let query: DfStatement = parse::parse_one(&create.query)?;
-        let plan = super::plan_query(&scope, query).await?;
+        let plan = super::plan_query(scope, query).await?;
         let schema = Arc::clone(plan.schema().inner());
         let plan = scope
             .state
@@ -43,14 +54,22 @@ impl Engine {
         let waiting = models::Waiting::default();
         let train = waiting.for_work(move || models::train(&request, &schema, &batches));
         let training = SpawnedTask::spawn_blocking(train);
-        let trained = training
+        training
             .await
-            .map_err(|error| Error::Internal(format!("training stopped: {error}")))??;
-        for warning in &trained.warnings {
-            tracing::info!(model = create.name, "{warning}");
-        }
-        self.register_model(&trained, create.replace, &note.reads)
-            .await?;
+            .map_err(|error| Error::Internal(format!("training stopped: {error}")))?
+    }
+
+    /// Gives a version of a model a name, or takes the name away. What it changes is which version answers, as CREATE OR
+    /// REPLACE does.
+    pub(super) async fn alter_model(
+        &self,
+        name: &str,
+        alias: &str,
+        version: Option<i64>,
+    ) -> Result<Outcome> {
+        self.check_model(Privilege::Create, name)?;
+        self.check_model(Privilege::Drop, name)?;
+        self.set_model_alias(name, alias, version).await?;
         Ok(Outcome::Done)
     }
 
@@ -75,8 +94,27 @@ impl Engine {
 
 /// Every version that was not dropped, with what one wants to know first.
 const SHOW_MODELS: &str = "
-select m.model, m.version, m.type, m.status, m.label, m.split, m.n_train, m.train_seconds, m.created_at
+with
+
+dropped as (
+    select model, version from ml.models where status = 'dropped'
+),
+
+newest_aliases as (
+    select model, alias, version,
+        row_number() over (partition by model, alias order by set_at desc, version desc) as place
+    from ml.aliases
+),
+
+aliases as (
+    select model, version, string_agg(alias, ', ' order by alias) as alias
+    from newest_aliases
+    where place = 1
+    group by model, version
+)
+
+select m.model, m.version, a.alias, m.type, m.status, m.label, m.split, m.n_train, m.train_seconds, m.created_at
 from ml.models as m
-left anti join (select model, version from ml.models where status = 'dropped') as d
-    on m.model = d.model and m.version = d.version
+left anti join dropped as d on m.model = d.model and m.version = d.version
+left join aliases as a on m.model = a.model and m.version = a.version
 order by m.model, m.version desc";

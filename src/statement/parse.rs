@@ -68,6 +68,17 @@ pub(crate) enum Statement {
         if_exists: bool,
     },
     ShowModels,
+    /// ALTER MODEL … SET ALIAS, or DROP ALIAS where there is no version.
+    AlterModel {
+        name: String,
+        alias: String,
+        version: Option<i64>,
+    },
+    DescribeModel(String),
+    /// RETRAIN: a new version on today's rows.
+    Retrain(String),
+    /// RETRAIN … CHECK: whether a version comes out the same again.
+    CheckModel(String),
     DescribeHistory {
         name: TableName,
         limit: Option<usize>,

@@ -19,7 +19,7 @@ pub(super) fn refuse_change(name: &TableName) -> Result<()> {
     let table = name.table.as_str();
     if name.schema == MODEL_SCHEMA && REGISTRY_TABLES.contains(&table) {
         return Err(Error::Input(format!(
-            "{name} is written by CREATE MODEL and DROP MODEL only"
+            "{name} is written by CREATE MODEL, ALTER MODEL and DROP MODEL only"
         )));
     }
     if name.schema == SYSTEM_SCHEMA && table == "tables" {

@@ -105,8 +105,14 @@ pub(super) fn of_statement(statement: &Statement, schema: &str) -> Result<Refere
             writes: Some(name.clone()),
             ..References::default()
         },
-        Statement::DropModel { name, .. } => References {
+        Statement::DropModel { name, .. }
+        | Statement::AlterModel { name, .. }
+        | Statement::Retrain(name) => References {
             writes: Some(TableName::new(MODEL_SCHEMA, model_name(name))?),
+            ..References::default()
+        },
+        Statement::DescribeModel(name) | Statement::CheckModel(name) => References {
+            reads: BTreeSet::from([TableName::new(MODEL_SCHEMA, model_name(name))?]),
             ..References::default()
         },
         Statement::DescribeHistory { name, .. } => References {

@@ -1,23 +1,19 @@
 //! Trained models as the functions see them, and the source they are looked up in.
 //!
 //! Nothing here trains, and nothing here reads a disk: whoever owns the session fills a [`ModelSource`] before a
-//! statement is planned. A model is addressed as `'mood'` (the version inserted last) or `'mood@7'` (that version).
+//! statement is planned.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    fmt,
-    sync::{Arc, PoisonError, RwLock},
-};
-
-use datafusion::common::{Result, exec_err, plan_err};
+use datafusion::common::{Result, exec_err};
 use serde::{Deserialize, Serialize};
 
 use crate::kernels::trees::{Combination, Trees};
 
 pub use als::{Als, Confidence};
+pub use source::{ModelCheck, ModelSource};
 
 mod als;
 mod shape_of_trees;
+mod source;
 
 /// A trained model: enough to predict and to explain, nothing about how it was trained.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -229,109 +225,4 @@ fn matrix_problem(row_name: &str, rows: &[Vec<f64>], n_features: usize) -> Optio
     Some(format!(
         "{row_name} {at} does not have {n_features} finite values"
     ))
-}
-
-/// Where the functions find models: a thread-safe map from name and version to model.
-#[derive(Default)]
-pub struct ModelSource {
-    entries: Arc<RwLock<HashMap<String, Versions>>>,
-    check: Option<ModelCheck>,
-}
-
-/// Refuses the name of a model, without its version.
-pub type ModelCheck = Box<dyn Fn(&str) -> Result<()> + Send + Sync>;
-
-impl fmt::Debug for ModelSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ModelSource")
-            .field("entries", &self.entries)
-            .finish_non_exhaustive()
-    }
-}
-
-#[derive(Debug, Default)]
-struct Versions {
-    current: i64,
-    by_number: BTreeMap<i64, Arc<Model>>,
-}
-
-impl ModelSource {
-    /// An empty source.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// The same models, but a name is looked up only if `check` has nothing against it.
-    #[must_use]
-    pub fn checked(&self, check: ModelCheck) -> Self {
-        Self {
-            entries: Arc::clone(&self.entries),
-            check: Some(check),
-        }
-    }
-
-    /// Adds a model and makes it the current version of its name; earlier versions stay available by number.
-    ///
-    /// # Errors
-    /// When the model's parts do not fit together (see [`Model::validate`]).
-    pub fn insert(&self, model: Arc<Model>) -> Result<()> {
-        model.validate()?;
-        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
-        let versions = entries.entry(model.name.clone()).or_default();
-        versions.current = model.version;
-        versions.by_number.insert(model.version, model);
-        Ok(())
-    }
-
-    /// Forgets every version of a model; whether there was one.
-    pub fn remove(&self, name: &str) -> bool {
-        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
-        entries.remove(name).is_some()
-    }
-
-    /// The model called `name`, which may end in a version: `mood` or `mood@7`.
-    ///
-    /// # Errors
-    /// When there is no such model or version; the message says how to make one. Those of the check, if there is one.
-    pub fn get(&self, name: &str) -> Result<Arc<Model>> {
-        let (base, version) = match name.split_once('@') {
-            None => (name, None),
-            Some((base, digits)) => match digits.parse::<i64>() {
-                Ok(version) => (base, Some(version)),
-                Err(_) => {
-                    return plan_err!("model '{name}': a version is a number, as in '{base}@7'");
-                }
-            },
-        };
-        if let Some(check) = &self.check {
-            check(base)?;
-        }
-        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(versions) = entries.get(base) else {
-            return plan_err!(
-                "no model '{base}': make one with CREATE MODEL {base} OPTIONS (type = 'kmeans' or 'logistic', …) AS SELECT …"
-            );
-        };
-        let wanted = version.unwrap_or(versions.current);
-        if let Some(model) = versions.by_number.get(&wanted) {
-            return Ok(Arc::clone(model));
-        }
-        plan_err!(
-            "model '{base}' has no version {wanted}, the current one is {}",
-            versions.current
-        )
-    }
-}
-
-impl TryFrom<Vec<Model>> for ModelSource {
-    type Error = datafusion::common::DataFusionError;
-
-    fn try_from(models: Vec<Model>) -> Result<Self> {
-        let source = Self::new();
-        models
-            .into_iter()
-            .try_for_each(|model| source.insert(Arc::new(model)))?;
-        Ok(source)
-    }
 }

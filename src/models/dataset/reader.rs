@@ -18,7 +18,10 @@ pub(in crate::models) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// The names of the feature columns, and each as numbers.
-    pub(in crate::models) fn features(&self, roles: Roles<'_>) -> Result<(Vec<String>, Vec<Vec<f64>>)> {
+    pub(in crate::models) fn features(
+        &self,
+        roles: Roles<'_>,
+    ) -> Result<(Vec<String>, Vec<Vec<f64>>)> {
         let fields: Vec<(usize, &Field)> = roles.features(self.schema).collect();
         if fields.is_empty() {
             return Err(self.error("the query has no feature columns"));

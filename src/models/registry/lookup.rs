@@ -1,25 +1,26 @@
 //! From a name to a version, and from a version to its model.
 //!
-//! `mood` means the version that the alias `champion` points to, if there is one that was not dropped, else the latest
-//! version that was not dropped; `mood@7` means that version; `mood@champion` what that alias points to.
+//! `mood` means the version that was put in force last: the latest that was not dropped, or the one that the alias
+//! `champion` has been given to since; `mood@7` means that version; `mood@champion` what that alias points to.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use arrow::{
     array::{Array, AsArray, RecordBatch},
     compute::cast,
-    datatypes::{DataType, Int64Type},
+    datatypes::{DataType, Float64Type, Int64Type},
 };
 use chrono::{DateTime, Utc};
 use moodlake_udfs::Model;
 
-use super::{DROPPED, FORMAT_VERSION, checksum, dropped_row, models_schema};
+use super::{DROPPED, FORMAT_VERSION, NO_VERSION, UNTRAINED, checksum, dropped_row, models_schema};
 use crate::{
     error::{Error, Result},
-    models::options::types,
+    models::champion::Estimate,
 };
 
-const CHAMPION: &str = "champion";
+/// The alias of the version that has shown to be better than those before it.
+pub(crate) const CHAMPION: &str = "champion";
 /// Characters of a checksum that tell two versions of the same number apart.
 const TAG_LENGTH: usize = 8;
 
@@ -33,7 +34,7 @@ pub struct Registry {
 }
 
 /// A version that was not dropped.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Version {
     /// The model's name.
     pub model: String,
@@ -45,8 +46,14 @@ pub struct Version {
     pub statement: String,
     /// The state of each table that it was trained on, as JSON.
     pub reads: String,
-    artifact: String,
-    checksum: String,
+    /// The checksum of its artifact.
+    pub checksum: String,
+    /// The column that it predicts; empty without one.
+    pub label: String,
+    /// Whether it has parameters.
+    pub is_trained: bool,
+    /// When it was made, in microseconds since 1970.
+    created_at: i64,
     format: i64,
 }
 
@@ -62,7 +69,8 @@ impl Registry {
             let text = |name| texts(batch, name);
             let (names, statuses, kinds) = (text("model")?, text("status")?, text("type")?);
             let (statements, reads) = (text("statement")?, text("reads")?);
-            let (artifacts, checksums) = (text("artifact")?, text("artifact_blake3")?);
+            let (checksums, labels) = (text("artifact_blake3")?, text("label")?);
+            let created_at = integers(batch, "created_at")?;
             let numbers = integers(batch, "version")?;
             let formats = integers(batch, "format_version")?;
             for row in 0..batch.num_rows() {
@@ -77,8 +85,10 @@ impl Registry {
                     kind: kinds[row].clone(),
                     statement: statements[row].clone(),
                     reads: reads[row].clone(),
-                    artifact: artifacts[row].clone(),
                     checksum: checksums[row].clone(),
+                    label: labels[row].clone(),
+                    is_trained: statuses[row] != UNTRAINED,
+                    created_at: created_at[row],
                     format: formats[row],
                 };
                 let versions = registry.versions.entry(model).or_default();
@@ -133,15 +143,11 @@ impl Registry {
             versions.and_then(|versions| Some((versions, versions.last_key_value()?)))
         else {
             return Err(Error::NotFound(format!(
-                "no model '{name}': make one with CREATE MODEL {name} OPTIONS (type = {types}, …) AS SELECT …",
-                types = types()
+                "no model '{name}': make one with CREATE MODEL {name} OPTIONS (type = '…', …) AS SELECT …"
             )));
         };
         let Some(selector) = selector else {
-            let champion = self.alias(name, CHAMPION);
-            return Ok(champion
-                .and_then(|version| versions.get(&version))
-                .unwrap_or(newest));
+            return Ok(self.in_force(name, versions).unwrap_or(newest));
         };
         let number = selector.parse().ok();
         let version = number
@@ -158,9 +164,41 @@ impl Registry {
         })
     }
 
+    /// The champion, if it was given that name after the latest version was made.
+    fn in_force<'a>(
+        &self,
+        name: &str,
+        versions: &'a BTreeMap<i64, Version>,
+    ) -> Option<&'a Version> {
+        let alias = (name.to_owned(), CHAMPION.to_owned());
+        let (set_at, champion) = self.aliases.get(&alias)?;
+        let (_, newest) = versions.last_key_value()?;
+        versions
+            .get(champion)
+            .filter(|_| *set_at > newest.created_at)
+    }
+
     fn alias(&self, model: &str, alias: &str) -> Option<i64> {
         let alias = (model.to_owned(), alias.to_owned());
-        self.aliases.get(&alias).map(|(_, version)| *version)
+        let (_, version) = self.aliases.get(&alias)?;
+        Some(*version).filter(|version| *version != NO_VERSION)
+    }
+
+    /// The aliases of a model whose versions were not dropped, and what they mean.
+    pub fn aliases_of(&self, model: &str) -> impl Iterator<Item = (&str, i64)> {
+        let versions = self.versions.get(model);
+        let aliases = self.aliases.iter();
+        aliases.filter_map(move |((name, alias), (_, version))| {
+            let is_there = name == model && versions?.contains_key(version);
+            is_there.then_some((alias.as_str(), *version))
+        })
+    }
+
+    /// The version that the alias `champion` means, if it is there.
+    #[must_use]
+    pub fn champion(&self, model: &str) -> Option<&Version> {
+        let champion = self.alias(model, CHAMPION)?;
+        self.versions.get(model)?.get(&champion)
     }
 
     /// The rows of `ml.models` that drop `wanted`: every version of `mood`, one of `mood@7` or `mood@champion`.
@@ -188,25 +226,39 @@ impl Registry {
 }
 
 impl Version {
-    /// The model itself.
+    /// Refuses what this Moodlake cannot read.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a format of another Moodlake.
+    pub fn check_format(&self) -> Result<()> {
+        if self.format == i64::from(FORMAT_VERSION) {
+            return Ok(());
+        }
+        Err(Error::Unsupported(format!(
+            "model '{}@{}' has format {}, this Moodlake reads format {FORMAT_VERSION}: train it again",
+            self.model, self.version, self.format
+        )))
+    }
+
+    /// The model itself, from what the registry holds of it.
     ///
     /// # Errors
     /// [`Error::Unsupported`] for a format of another Moodlake; [`Error::Lake`] for a damaged artifact.
-    pub fn load(&self) -> Result<Arc<Model>> {
+    pub fn load(&self, artifact: &str) -> Result<Arc<Model>> {
+        self.check_format()?;
         let described = format!("model '{}@{}'", self.model, self.version);
-        if self.format != i64::from(FORMAT_VERSION) {
-            return Err(Error::Unsupported(format!(
-                "{described} has format {}, this Moodlake reads format {FORMAT_VERSION}: train it again",
-                self.format
-            )));
-        }
-        if self.checksum != checksum(&self.artifact) {
+        if self.checksum != checksum(artifact) {
             return Err(Error::Lake(format!(
                 "{described} is damaged: its artifact does not match its checksum"
             )));
         }
-        let model: Model = serde_json::from_str(&self.artifact)
+        let model: Model = serde_json::from_str(artifact)
             .map_err(|error| Error::Lake(format!("{described} cannot be read: {error}")))?;
+        let model = Model {
+            name: self.model.clone(),
+            version: self.version,
+            ..model
+        };
         model.validate()?;
         Ok(Arc::new(model))
     }
@@ -237,6 +289,30 @@ pub fn next_version(models: &[RecordBatch], metrics: &[RecordBatch], name: &str)
     Ok(highest + 1)
 }
 
+/// The figures of a version, from the rows of `ml.metrics`.
+pub(in crate::models) fn estimates(
+    metrics: &[RecordBatch],
+    wanted: &Version,
+) -> Result<Vec<Estimate>> {
+    let mut estimates = Vec::new();
+    for batch in metrics {
+        let (models, versions) = (texts(batch, "model")?, integers(batch, "version")?);
+        let (splits, names) = (texts(batch, "split")?, texts(batch, "metric")?);
+        let (values, lows) = (numbers(batch, "value")?, numbers(batch, "ci_low")?);
+        for row in 0..batch.num_rows() {
+            if models[row] == wanted.model && versions[row] == wanted.version {
+                estimates.push(Estimate {
+                    split: splits[row].clone(),
+                    metric: names[row].clone(),
+                    value: values[row].unwrap_or(f64::NAN),
+                    ci_low: lows[row],
+                });
+            }
+        }
+    }
+    Ok(estimates)
+}
+
 /// A text column, whatever Arrow type of text it has; null as empty.
 fn texts(batch: &RecordBatch, name: &str) -> Result<Vec<String>> {
     let column = cast(column(batch, name)?, &DataType::Utf8)?;
@@ -245,6 +321,11 @@ fn texts(batch: &RecordBatch, name: &str) -> Result<Vec<String>> {
         .iter()
         .map(|value| value.unwrap_or_default().to_owned())
         .collect())
+}
+
+fn numbers(batch: &RecordBatch, name: &str) -> Result<Vec<Option<f64>>> {
+    let column = cast(column(batch, name)?, &DataType::Float64)?;
+    Ok(column.as_primitive::<Float64Type>().iter().collect())
 }
 
 fn integers(batch: &RecordBatch, name: &str) -> Result<Vec<i64>> {
@@ -264,7 +345,7 @@ fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a dyn Array> {
 #[cfg(test)]
 mod tests {
     use super::super::super::tests::trained;
-    use super::super::{aliases_schema, instant, metric_rows, number, row, text};
+    use super::super::{alias_row, artifact, metric_rows, row};
     use super::*;
 
     fn version(number: i64) -> RecordBatch {
@@ -272,9 +353,8 @@ mod tests {
     }
 
     fn champion(version: i64, seconds: i64) -> RecordBatch {
-        let set_at = instant(DateTime::from_timestamp(seconds, 0).unwrap());
-        let columns = vec![text("mood"), text(CHAMPION), number(version), set_at];
-        RecordBatch::try_new(aliases_schema(), columns).unwrap()
+        let set_at = DateTime::from_timestamp(seconds, 0).unwrap();
+        alias_row("mood", CHAMPION, Some(version), set_at).unwrap()
     }
 
     fn registry(models: &[RecordBatch], aliases: &[RecordBatch]) -> Registry {
@@ -301,7 +381,8 @@ mod tests {
     #[test]
     fn what_was_written_is_read_back() {
         let registry = registry(&[version(1), version(2)], &[]);
-        let model = registry.resolve("mood@2").unwrap().load().unwrap();
+        let artifact = artifact(&trained().model).unwrap();
+        let model = registry.resolve("mood@2").unwrap().load(&artifact).unwrap();
         assert_eq!((model.name.as_str(), model.version), ("mood", 2));
         assert_eq!(model.features, trained().model.features);
     }
@@ -337,22 +418,75 @@ mod tests {
 
     #[test]
     fn a_foreign_format_and_a_damaged_artifact_are_refused() {
-        let refusal = |name: &str, column: arrow::array::ArrayRef| {
-            let (schema, mut columns, _) = version(1).into_parts();
-            columns[schema.index_of(name).unwrap()] = column;
-            let row = RecordBatch::try_new(schema, columns).unwrap();
+        let artifact = artifact(&trained().model).unwrap();
+        let (schema, mut columns, _) = version(1).into_parts();
+        let format = schema.index_of("format_version").unwrap();
+        columns[format] = Arc::new(arrow::array::Int32Array::from(vec![99]));
+        let foreign = RecordBatch::try_new(schema, columns).unwrap();
+        let refusal = |row: RecordBatch, artifact: &str| {
             let registry = registry(&[row], &[]);
-            let loaded = registry.resolve("mood").unwrap().load();
+            let loaded = registry.resolve("mood").unwrap().load(artifact);
             loaded.unwrap_err().to_string()
         };
-        let foreign = Arc::new(arrow::array::Int32Array::from(vec![99]));
         assert_eq!(
-            refusal("format_version", foreign),
+            refusal(foreign, &artifact),
             "model 'mood@1' has format 99, this Moodlake reads format 1: train it again"
         );
         assert_eq!(
-            refusal("artifact", text("{}")),
+            refusal(version(1), "{}"),
             "model 'mood@1' is damaged: its artifact does not match its checksum"
         );
+    }
+
+    #[test]
+    fn two_trainings_of_the_same_rows_have_one_checksum() {
+        let checksum = |row: RecordBatch| {
+            registry(&[row], &[])
+                .resolve("mood")
+                .unwrap()
+                .checksum
+                .clone()
+        };
+        assert_eq!(checksum(version(1)), checksum(version(7)));
+        assert_eq!(
+            checksum(version(1)),
+            super::super::checksum_of(&trained().model).unwrap()
+        );
+    }
+
+    #[test]
+    fn an_alias_means_its_newest_row_until_it_is_dropped() {
+        let models = [version(1), version(2)];
+        let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
+        let mut aliases = vec![alias_row("mood", "best", Some(1), at(1)).unwrap()];
+        assert_eq!(resolved(&models, &aliases, "mood@best").unwrap(), 1);
+        assert_eq!(
+            registry(&models, &aliases).aliases_of("mood").next(),
+            Some(("best", 1))
+        );
+        aliases.push(alias_row("mood", "best", None, at(2)).unwrap());
+        let error = resolved(&models, &aliases, "mood@best")
+            .unwrap_err()
+            .to_string();
+        assert_eq!(
+            error,
+            "model 'mood' has no alias 'best', its latest version is 2"
+        );
+        assert_eq!(registry(&models, &aliases).aliases_of("mood").count(), 0);
+    }
+
+    #[test]
+    fn what_was_put_in_force_last_answers_to_the_plain_name() {
+        let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
+        let made =
+            |number, seconds| row(&trained(), number, at(seconds), &BTreeMap::new()).unwrap();
+        let mut models = vec![made(1, 10), made(2, 20)];
+        let aliases = [champion(1, 10)];
+        assert_eq!(resolved(&models, &aliases, "mood").unwrap(), 2);
+        let aliases = [champion(1, 10), champion(1, 30)];
+        assert_eq!(resolved(&models, &aliases, "mood").unwrap(), 1);
+        models.push(made(3, 40));
+        assert_eq!(resolved(&models, &aliases, "mood").unwrap(), 3);
+        assert_eq!(resolved(&models, &aliases, "mood@champion").unwrap(), 1);
     }
 }

@@ -153,7 +153,7 @@ async fn wrong_models_and_classes_are_refused_while_planning() {
         "model 'mood' has no version 8, the current one is 7",
     )
     .await;
-    assert_refused("select ml_predict('mood@x', 1, 2)", "a version is a number").await;
+    assert_refused("select ml_predict('mood@x', 1, 2)", "has no alias 'x'").await;
     assert_refused(
         "select ml_predict('modes', 1, 2)",
         "ml_predict: model 'modes' is k-means, use kmeans_assign",
