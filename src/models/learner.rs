@@ -143,7 +143,9 @@ impl Rows {
             patience: options.early_stopping_rounds.unwrap_or(usize::MAX),
         });
         let mut settings = boosting_options(options);
-        if let Start::From(Learned::Boosted { rounds, .. }) = start {
+        if let (Some(_), Start::From(Learned::Boosted { rounds, .. })) =
+            (options.early_stopping_rounds, start)
+        {
             settings.rounds = *rounds;
         }
         let target = self.target();
