@@ -21,7 +21,11 @@ use crate::{
 };
 
 /// Functions whose first argument (or `model =>`) names a model.
-const MODEL_FUNCTIONS: [&str; 11] = [
+const MODEL_FUNCTIONS: [&str; 15] = [
+    "kmeans_centroids",
+    "kmeans_silhouette",
+    "ml_global_explain",
+    "ml_weights",
     "ml_calibration",
     "ml_confusion_matrix",
     "ml_evaluate",
