@@ -17,12 +17,12 @@ mod confidence;
 mod feature_function;
 mod gathered_rows;
 mod held_pairs;
+mod key_drivers;
 mod kmeans_assign;
 mod kmeans_centroids;
 mod kmeans_distance;
 mod kmeans_silhouette;
 mod kmeans_sweep;
-mod key_drivers;
 mod labels;
 mod local_time;
 mod log_loss;
@@ -53,10 +53,10 @@ mod relation;
 mod relation_documentation;
 mod relation_inputs;
 mod relation_sql;
-mod sql_relation;
 mod shap_explain;
 mod shap_values;
 mod spearman;
+mod sql_relation;
 
 pub mod kernels;
 

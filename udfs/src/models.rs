@@ -181,7 +181,9 @@ impl Logistic {
             rows if rows == self.weights.len() => {
                 matrix_problem("row of standard errors", &self.std_errors, n_features + 1)
             }
-            rows => Some(format!("{rows} rows of standard errors do not fit its weights")),
+            rows => Some(format!(
+                "{rows} rows of standard errors do not fit its weights"
+            )),
         }
     }
 
