@@ -63,3 +63,14 @@ def curved(rows: int, seed: int) -> tuple[numpy.ndarray, numpy.ndarray]:
     danceability, energy, loudness, valence, tempo = values.T
     margin = danceability * energy + numpy.abs(loudness) + numpy.sin(2 * valence) + 0.5 * tempo
     return values, 1.5 * (margin - margin.mean())
+
+
+def plays(users: int, items: int, seed: int) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """How often each listener played each track `[n_users][n_items]`, before and after a day, by eight tastes."""
+    random = numpy.random.default_rng(seed)
+    tastes = random.dirichlet(numpy.full(8, 0.3), size=users)
+    sounds = random.dirichlet(numpy.full(8, 0.3), size=items)
+    popularity = random.lognormal(0.0, 0.5, size=items)
+    rates = (tastes @ sounds.T) * popularity
+    rates *= 60.0 / rates.sum(axis=1, keepdims=True)
+    return random.poisson(rates), random.poisson(rates / 2)

@@ -49,12 +49,18 @@ class Lake:
         self.query(f"create or replace model {model} options ({written}) as {query}")
 
     def version(self, model: str) -> dict:
-        """The row of a model's newest version in the registry."""
-        return self.rows(f"select * from ml.models where model = '{model}' order by version")[-1]
+        """The row of a model's newest version in the registry, without its parameters."""
+        return self.rows(
+            "select version, n_train, warnings, artifact_blake3 from ml.models"
+            f" where model = '{model}' order by version desc limit 1"
+        )[0]
 
     def artifact(self, model: str) -> dict:
         """The parameters of a model's newest version."""
-        return json.loads(self.version(model)["artifact"])["kind"]
+        artifact = self.rows(
+            f"select artifact from ml.models where model = '{model}' order by version desc limit 1"
+        )[0]["artifact"]
+        return json.loads(artifact)["kind"]
 
     def metric(self, model: str, metric: str) -> dict:
         """A figure of a model's newest version, which has it for one split only, training left aside."""

@@ -81,3 +81,15 @@ def test_nothing_after_the_cut_is_learnt(lake):
     assert found["split"] == "test" and found["n"] == last.sum()
     assert found["value"] == pytest.approx(expected, abs=1e-4)
     assert found["value"] < 0.3
+
+
+def test_noise_explains_least(lake, classifier):
+    columns, _ = finished(ROWS, 59)
+    table = lake.load("noisy", {**columns, "noise": numpy.random.default_rng(60).normal(size=ROWS)})
+    lake.train("noisy", f"select noise, {COLUMNS}, is_finished from {table}", split="none", **classifier)
+    found = lake.rows(
+        "select feature from ml_global_explain(model => 'noisy',"
+        f" input => (select * from {table} limit 500)) order by rank"
+    )
+    assert len(found) == len(FEATURES) + 1
+    assert found[-1]["feature"] == "noise"

@@ -1,8 +1,11 @@
 """Correlations against SciPy."""
 
+import itertools
+
 import numpy
 import pytest
 import scipy.stats
+from statsmodels.stats.multitest import multipletests
 
 # Of the coefficient; a p-value is a tail of a distribution, computed from the coefficient.
 TOLERANCE = 1e-12
@@ -63,3 +66,25 @@ def test_pearson_by_group(lake):
         rows = group == row["g"]
         expected = scipy.stats.pearsonr(x[rows], y[rows]).statistic
         assert row["r"] == pytest.approx(expected, abs=TOLERANCE)
+
+
+def test_pearson_matrix(lake):
+    random = numpy.random.default_rng(13)
+    columns = {name: random.normal(size=200) for name in "abcdefgh"}
+    columns["b"] = columns["a"] + 0.5 * columns["b"]
+    columns["c"] = columns["a"] + 5.0 * columns["c"]
+    table = lake.load("many", columns)
+    found = lake.rows(f"select * from pearson_matrix(input => {table}) order by x, y")
+    pairs = list(itertools.combinations(columns, 2))
+    assert [(row["x"], row["y"]) for row in found] == pairs
+    tests = [scipy.stats.pearsonr(columns[x], columns[y]) for x, y in pairs]
+    p_values = [test.pvalue for test in tests]
+    corrected = {
+        "p_holm": multipletests(p_values, method="holm")[1],
+        "q_value": multipletests(p_values, method="fdr_bh")[1],
+    }
+    for number, row in enumerate(found):
+        assert row["r"] == pytest.approx(tests[number].statistic, abs=TOLERANCE)
+        assert row["p_value"] == pytest.approx(p_values[number], rel=P_VALUE_TOLERANCE)
+        for name, expected in corrected.items():
+            assert row[name] == pytest.approx(expected[number], rel=P_VALUE_TOLERANCE)

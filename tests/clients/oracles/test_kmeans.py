@@ -4,7 +4,7 @@ import numpy
 import pytest
 from generated import FEATURES, clusters, matrix, standardised
 from sklearn.cluster import KMeans
-from sklearn.metrics import silhouette_score
+from sklearn.metrics import silhouette_samples, silhouette_score
 
 INERTIA_TOLERANCE = 1e-3
 COLUMNS = ", ".join(FEATURES)
@@ -51,3 +51,25 @@ def test_silhouette(lake, trained, answers):
     assert found["n"] == len(rows)
     assert found["value"] == pytest.approx(silhouette_score(rows, answers[0]), abs=1e-9)
     assert lake.metric("clusters", "silhouette_null")["value"] < found["value"]
+
+
+def test_silhouettes_of_clusters(lake, trained, answers):
+    _, table, rows = trained
+    found = lake.rows(f"select * from kmeans_silhouette('clusters', input => {table})")
+    samples = silhouette_samples(rows, answers[0])
+    assert len(found) == len(set(answers[0])) + 1
+    for row in found:
+        inside = samples if row["cluster"] is None else samples[answers[0] == row["cluster"]]
+        assert row["n"] == len(inside)
+        assert row["silhouette"] == pytest.approx(inside.mean(), abs=1e-9)
+
+
+def test_centroids(lake, trained, answers):
+    _, table, _ = trained
+    found = lake.rows("select * from kmeans_centroids('clusters')")
+    values = lake.numbers(f"select {COLUMNS} from {table} order by row")
+    for row in found:
+        inside = answers[0] == row["cluster"]
+        expected = values[inside, FEATURES.index(row["feature"])].mean()
+        assert row["value"] == pytest.approx(expected, abs=1e-9)
+        assert row["size"] == inside.sum()

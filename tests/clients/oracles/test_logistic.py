@@ -4,6 +4,7 @@ import numpy
 import pytest
 from generated import FEATURES, finished, matrix, moods, standardised
 from sklearn.linear_model import LogisticRegression
+from statsmodels.api import Logit, add_constant
 
 COEFFICIENT_TOLERANCE = 1e-6
 COLUMNS = ", ".join(FEATURES)
@@ -65,3 +66,30 @@ def test_three_classes(lake, l2):
         assert probabilities[:, 0] == pytest.approx(
             expected.predict_proba(values)[:, column], abs=COEFFICIENT_TOLERANCE
         )
+
+
+def test_standard_errors(lake):
+    columns, _ = finished(3000, 33)
+    table = lake.load("weighed", columns)
+    lake.train(
+        "weighed",
+        f"select {COLUMNS}, is_finished from {table}",
+        type="logistic",
+        label="is_finished",
+        split="none",
+        # As good as none: statsmodels' errors are those of maximum likelihood.
+        l2=1e-9,
+    )
+    rows = add_constant(matrix(columns))
+    expected = Logit(columns["is_finished"], rows).fit(method="newton", tol=1e-12, disp=False)
+    found = {row["feature"]: row for row in lake.rows("select * from ml_weights('weighed')")}
+    intervals = expected.conf_int(0.05)
+    for number, feature in enumerate(["(intercept)", *FEATURES]):
+        row = found[feature]
+        assert row["class"] == "true"
+        assert row["coefficient"] == pytest.approx(expected.params[number], rel=1e-6)
+        assert row["std_error"] == pytest.approx(expected.bse[number], rel=1e-6)
+        assert row["z"] == pytest.approx(expected.tvalues[number], rel=1e-5)
+        assert row["p_value"] == pytest.approx(expected.pvalues[number], rel=1e-4, abs=1e-300)
+        assert (row["ci_low"], row["ci_high"]) == pytest.approx(tuple(intervals[number]), rel=1e-5)
+        assert row["odds_ratio"] == pytest.approx(numpy.exp(expected.params[number]), rel=1e-5)
