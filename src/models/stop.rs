@@ -53,10 +53,10 @@ pub(super) fn watch() -> impl Fn() -> bool + Send + Sync + Clone + use<> {
 
 /// Ends the training if nobody waits any more.
 pub(super) fn check() -> Result<()> {
-    match is_stopped() {
-        true => Err(ended()),
-        false => Ok(()),
+    if is_stopped() {
+        return Err(ended());
     }
+    Ok(())
 }
 
 /// What a training that was ended says.

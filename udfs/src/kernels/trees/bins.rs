@@ -143,7 +143,9 @@ fn sorted_sample(column: &[f64], seed: u64) -> Vec<f64> {
             .collect()
     };
     values.retain(|value| !value.is_nan());
-    values.iter_mut().for_each(|value| *value = finite(*value));
+    for value in &mut values {
+        *value = finite(*value);
+    }
     values.sort_unstable_by(f64::total_cmp);
     values
 }
@@ -171,7 +173,7 @@ fn quantiles(values: &[f64]) -> Vec<f64> {
 fn end_of(values: &[f64], from: usize) -> usize {
     let others = values[from..]
         .iter()
-        .position(|value| *value != values[from]);
+        .position(|value| value.total_cmp(&values[from]).is_ne());
     others.map_or(values.len(), |others| from + others)
 }
 
@@ -226,7 +228,7 @@ mod tests {
             assert!(bins.lows[bin] <= *value && *value <= bins.highs[bin]);
         }
         let alone = sizes.iter().position(|size| *size == 10_000).unwrap();
-        assert!(bins.lows[alone] == 0.5 && bins.highs[alone] == 0.5);
+        assert_eq!((bins.lows[alone], bins.highs[alone]), (0.5, 0.5));
         let others = sizes.iter().enumerate().filter(|(bin, _)| *bin > alone + 1);
         assert!(
             others

@@ -143,9 +143,10 @@ impl<'a> Grower<'a> {
             self.spare.push(histogram);
             return (left, right);
         }
-        let (smaller, larger) = match left.rows.len() <= right.rows.len() {
-            true => (&mut left, &mut right),
-            false => (&mut right, &mut left),
+        let (smaller, larger) = if left.rows.len() <= right.rows.len() {
+            (&mut left, &mut right)
+        } else {
+            (&mut right, &mut left)
         };
         let mut of_smaller = self.spare();
         let rows = &self.rows[smaller.rows.clone()];

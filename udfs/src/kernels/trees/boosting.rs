@@ -55,8 +55,9 @@ pub fn grow(
     let weights = weights(target, options.is_balanced);
     let loss = Loss::new(target, &weights);
     let base = loss.base();
-    let watched = validation.filter(|validation| !validation.rows.is_empty());
-    let mut watcher = watched.map(|validation| Watcher::new(validation, &weights, &base));
+    let mut watcher = validation
+        .filter(|validation| !validation.rows.is_empty())
+        .map(|validation| Watcher::new(validation, &weights, &base));
     let mut booster = Booster::new(&bins, &loss, &base, options);
     let mut trees = Vec::new();
     for round in 0..options.rounds {
@@ -122,8 +123,9 @@ impl<'a> Booster<'a> {
             self.loss
                 .slopes(&self.predictions, output, &mut self.slopes);
             self.grower.grow(&self.slopes, self.rate, |rows, answer| {
-                rows.iter()
-                    .for_each(|row| self.scores[*row as usize * outputs + output] += answer);
+                for row in rows {
+                    self.scores[*row as usize * outputs + output] += answer;
+                }
             })
         };
         (0..outputs).map(one).collect()

@@ -63,11 +63,11 @@ pub fn grow(
             job.grow(&NumberLabels { of_row, mean })
         }
         Target::Classes { names, .. } => match names.len() {
-            ..=2 => job.grow_classes::<2>(),
-            ..=4 => job.grow_classes::<4>(),
-            ..=8 => job.grow_classes::<8>(),
-            ..=16 => job.grow_classes::<16>(),
-            ..=32 => job.grow_classes::<32>(),
+            0..=2 => job.grow_classes::<2>(),
+            3..=4 => job.grow_classes::<4>(),
+            5..=8 => job.grow_classes::<8>(),
+            9..=16 => job.grow_classes::<16>(),
+            17..=32 => job.grow_classes::<32>(),
             _ => job.grow_classes::<128>(),
         },
     };
@@ -172,7 +172,9 @@ impl Forest {
         if voters == 0 {
             return None;
         }
-        sums.iter_mut().for_each(|sum| *sum /= float(voters));
+        for sum in &mut sums {
+            *sum /= float(voters);
+        }
         Some(match self.trees.classes.len() {
             2 => vec![1.0 - sums[0], sums[0]],
             _ => sums,
@@ -357,7 +359,7 @@ mod tests {
         };
         let share = |options| {
             predict(
-                &forest(&[column.clone()], &labels, options).trees,
+                &forest(std::slice::from_ref(&column), &labels, options).trees,
                 &[&[1.0]],
             )[1][0]
         };

@@ -77,7 +77,9 @@ impl<'a, I: Impurity<W>, const W: usize> Grower<'a, I, W> {
             }
             let of_node = &mut rows[node.rows.clone()];
             let mut sums = [0.0; W];
-            of_node.iter().for_each(|row| I::add(&mut sums, row));
+            for row in &*of_node {
+                I::add(&mut sums, row);
+            }
             tree.covers.push(I::cover(&sums));
             let Some(split) = self.split(of_node, node.depth, &sums) else {
                 tree.push(LEAF, 0.0, false, leaves);

@@ -85,13 +85,16 @@ impl<'a> Loss<'a> {
             match self.target {
                 Target::Numbers(of_row) => {
                     rows.for_each(|((slope, predicted), row)| {
-                        *slope = [predicted - of_row[row], 1.0]
+                        *slope = [predicted - of_row[row], 1.0];
                     });
                 }
                 Target::Classes { of_row, .. } => {
                     let (positive, factor) = match outputs {
                         1 => (1, 1.0),
-                        _ => (output as u32, outputs as f64 / (outputs - 1) as f64),
+                        _ => (
+                            u32::try_from(output).unwrap_or(u32::MAX),
+                            outputs as f64 / (outputs - 1) as f64,
+                        ),
                     };
                     rows.for_each(|((slope, predicted), row)| {
                         let class = of_row[row];

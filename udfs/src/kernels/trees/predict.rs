@@ -78,16 +78,19 @@ fn scores_of_block(trees: &Trees, rows: &[f64], n_features: usize) -> Vec<f64> {
         }
         for rows in many.chunks_exact(LANES * n_features) {
             let arrivals = walk.arrivals(rows, n_features);
-            arrivals
-                .iter()
-                .for_each(|node| answer(tree.right[*node] as usize));
+            for node in arrivals {
+                answer(tree.right[node] as usize);
+            }
         }
-        few.chunks_exact(n_features)
-            .for_each(|row| answer(tree.leaf(row)));
+        for row in few.chunks_exact(n_features) {
+            answer(tree.leaf(row));
+        }
     }
     if trees.combination == Combination::Mean {
         let count = count(trees);
-        scores.iter_mut().for_each(|score| *score /= count);
+        for score in &mut scores {
+            *score /= count;
+        }
     }
     scores
 }
@@ -241,7 +244,7 @@ mod tests {
     #[test]
     fn many_rows_are_answered_as_each_alone() {
         let of = [[0.25, 0.5], [0.75, 1.0], [0.1, 0.7]];
-        let of: Vec<&[f64]> = of.iter().map(|values| values.as_slice()).collect();
+        let of: Vec<&[f64]> = of.iter().map(<[f64; 2]>::as_slice).collect();
         let tree = Tree {
             features: vec![0, LEAF, 1, LEAF, 0, LEAF, LEAF],
             thresholds: vec![1.0, 0.0, 0.3, 0.0, 2.0, 0.0, 0.0],
@@ -254,7 +257,7 @@ mod tests {
             let mut number = trees(&[], combination, &[0.0], &of);
             number.trees.push(tree.clone());
             let value = |at: u32| {
-                if at % 5 == 0 {
+                if at.is_multiple_of(5) {
                     f64::NAN
                 } else {
                     f64::from(at % 7) / 2.0

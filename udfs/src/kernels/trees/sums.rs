@@ -152,7 +152,9 @@ mod tests {
         }
         cells[255] = missing.map(one).unwrap_or_default();
         let mut total = Sums::default();
-        cells.iter().for_each(|cell| total.add(cell));
+        for cell in &cells {
+            total.add(cell);
+        }
         (cells, total)
     }
 
