@@ -174,7 +174,9 @@ impl Question {
         let has_factors = |item: &u32| users[*item as usize] > 0.0;
         let known = self.known.iter().copied();
         let own = model.weighted(known.filter(|(item, _)| has_factors(item)));
-        let factors = model.fold_in(&own).map(|equation| equation.factors());
+        let factors = model
+            .fold_in(&own)
+            .map(|solved| als::FoldIn::factors(&solved));
         let factors = factors.unwrap_or_else(|| vec![0.0; model.factors.factors()]);
         let mut scores = als::scores(&model.factors, &factors);
         for (score, users) in scores.iter_mut().zip(users) {

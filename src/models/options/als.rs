@@ -10,9 +10,9 @@ use super::{
 };
 use crate::error::Result;
 
-const DEFAULT_FACTORS: u64 = 64;
+const DEFAULT_FACTORS: usize = 64;
 const MOST_FACTORS: u64 = 512;
-const DEFAULT_ITERATIONS: u64 = 15;
+const DEFAULT_ITERATIONS: usize = 15;
 const DEFAULT_L2: f64 = 1.0;
 const DEFAULT_ALPHA: f64 = 1.0;
 const USER_COLUMN: &str = "user_id";
@@ -59,8 +59,8 @@ impl AlsOptions {
         let time = reader.text("time")?;
         let time = time.or_else(|| TIME_COLUMNS.iter().find_map(|column| present(column)));
         let options = Self {
-            factors: count(reader, "factors", MOST_FACTORS)?.unwrap_or(DEFAULT_FACTORS as usize),
-            iterations: count(reader, "iterations", 1000)?.unwrap_or(DEFAULT_ITERATIONS as usize),
+            factors: count(reader, "factors", MOST_FACTORS)?.unwrap_or(DEFAULT_FACTORS),
+            iterations: count(reader, "iterations", 1000)?.unwrap_or(DEFAULT_ITERATIONS),
             l2: reader.positive("l2")?.unwrap_or(DEFAULT_L2),
             alpha: reader.positive("alpha")?.unwrap_or(DEFAULT_ALPHA),
             confidence: confidence(reader)?,
