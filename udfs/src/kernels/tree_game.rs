@@ -7,8 +7,9 @@
 //!
 //! A leaf's part in the margin is a product over the features on its path: the share `z` of the covers that the feature's
 //! splits leave if it is outside the coalition, else 1 if the row follows them and 0 if not. Multiplied out, each product
-//! has a term for every subset of the path; summed over the leaves and then over the subsets of each coalition (the zeta
-//! transform, Yates 1937), they are the margins of all coalitions.
+//! has a term for every subset of the path; summed over the leaves and then over the subsets of each coalition, by the scheme
+//! of Yates, "The Design and Analysis of Factorial Experiments" (1937, Imperial Bureau of Soil Science), they are the margins
+//! of all coalitions (Shapley's formula as in [`shapley`](super::shapley)).
 
 use rayon::prelude::*;
 
