@@ -139,11 +139,11 @@ class Als:
         table = read(folder).filter(~polars.col("is_test"))
         user, item = table["user_id"].to_numpy(), table["track_id"].to_numpy()
         confidence = scipy.sparse.csr_matrix((1 + table["plays"].to_numpy(), (user, item)))
-        self.model = AlternatingLeastSquares(
-            factors=64, regularization=1.0, alpha=1.0, iterations=15, use_cg=True, num_threads=THREADS, random_state=0
-        )
         # It has threads of its own.
         with threadpool_limits(1, "blas"):
+            self.model = AlternatingLeastSquares(
+                factors=64, regularization=1.0, alpha=1.0, iterations=15, num_threads=THREADS, random_state=0
+            )
             self.model.fit(confidence, show_progress=False)
 
     def quality(self, folder: pathlib.Path) -> float:
