@@ -21,7 +21,10 @@ use crate::{
 };
 
 /// Functions whose first argument (or `model =>`) names a model.
-const MODEL_FUNCTIONS: [&str; 15] = [
+const MODEL_FUNCTIONS: [&str; 18] = [
+    "als_because",
+    "als_fold_in",
+    "als_score",
     "kmeans_centroids",
     "kmeans_silhouette",
     "ml_global_explain",
@@ -274,6 +277,18 @@ mod tests {
 
     fn names(reads: &BTreeSet<TableName>) -> Vec<String> {
         reads.iter().map(TableName::to_string).collect()
+    }
+
+    #[test]
+    fn whoever_asks_a_model_reads_it() {
+        for call in [
+            "select als_score('taste', factors, 'a') from silver.listeners",
+            "select als_fold_in('taste@2', track_id, plays) from silver.plays",
+            "select * from ml_global_explain(model => 'taste', input => silver.plays)",
+        ] {
+            let reads = names(&references(call).unwrap().reads);
+            assert!(reads.contains(&"ml.taste".to_owned()), "{call}: {reads:?}");
+        }
     }
 
     #[test]
