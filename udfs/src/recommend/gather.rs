@@ -41,6 +41,8 @@ const PARTS: [(&str, DataType); 6] = [
 const OF_STRETCH: usize = 7;
 /// Numbers of one track.
 const OF_TRACK: usize = 2;
+/// Bytes that a track, an artist or a stretch takes: its name of some twenty letters, its numbers, its place.
+const OF_ENTRY: usize = 128;
 /// Numbers before the sums: the last day and the weight.
 const BEFORE_SUMS: usize = 2;
 
@@ -142,18 +144,11 @@ impl Accumulator for Gathering {
         Ok(ScalarValue::Struct(Arc::new(row)))
     }
 
+    /// Asked for with every batch, so by counts alone.
     fn size(&self) -> usize {
         let listening = &self.listening;
-        let texts: usize = listening
-            .tracks
-            .keys()
-            .chain(&listening.artists)
-            .map(String::len)
-            .sum();
-        size_of::<Self>()
-            + texts
-            + 64 * (listening.tracks.len() + listening.artists.len() + listening.stretches.len())
-            + size_of::<f64>() * listening.valences.capacity()
+        let entries = listening.tracks.len() + listening.artists.len() + listening.stretches.len();
+        size_of::<Self>() + OF_ENTRY * entries + size_of::<f64>() * listening.valences.capacity()
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
