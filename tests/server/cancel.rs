@@ -280,6 +280,13 @@ async fn what_was_ended_costs_no_more_time() {
         "select count(*) from gold.n as a join gold.n as b on a.n % 3 = b.n % 3",
         "select sum(a.b) over (order by b.b) from gold.n as a join gold.n as b on a.a = b.a order by 1",
         train,
+        "create model slow options (type = 'logistic', label = 'c') as select a, b, n % 60 as c from gold.n where n <= 300000",
+        "create model slow options (type = 'random_forest', label = 'c', trees = 10000) \
+         as select a, b, n % 3 as c from gold.n where n <= 200000",
+        "create model slow options (type = 'gbdt', label = 'c', trees = 10000) \
+         as select a, b, n % 3 as c from gold.n where n <= 200000",
+        "create model slow options (type = 'als', factors = 256, iterations = 1000, split = 'none') \
+         as select n % 20000 as user_id, n % 9973 as track_id from gold.n",
     ] {
         let before = served.worked();
         let work = async {
