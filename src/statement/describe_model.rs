@@ -43,9 +43,9 @@ struct Properties(Vec<(String, String)>);
 
 impl Engine {
     pub(super) async fn plan_describe_model(&self, name: &str) -> Result<Planned> {
+        self.check_model(Privilege::Select, name)?;
         let scope = self.scope().await?;
         let version = scope.models.versions.resolve(name)?.clone();
-        self.check_model(Privilege::Select, &version.model)?;
         let mut properties = Properties::default();
         let of_version = format!(
             "where model = '{}' and version = {}",

@@ -23,6 +23,8 @@ use crate::{
 impl Engine {
     /// Trains a new version by the statement of the one that is named.
     pub(super) async fn retrain_model(&self, name: &str) -> Result<Outcome> {
+        self.check_model(Privilege::Create, name)?;
+        self.check_model(Privilege::Drop, name)?;
         let scope = self.scope().await?;
         let create = self.statement_of(scope.models.versions.resolve(name)?)?;
         self.create_model(&create, &Statement::CreateModel(Box::new(create.clone())))
@@ -31,9 +33,9 @@ impl Engine {
 
     /// One row that tells whether a version comes out the same again. It is trained when the row is asked for.
     pub(super) async fn plan_model_check(&self, name: &str) -> Result<Planned> {
+        self.check_model(Privilege::Select, name)?;
         let scope = self.scope().await?;
         let version = scope.models.versions.resolve(name)?.clone();
-        self.check_model(Privilege::Select, &version.model)?;
         let engine = self.clone();
         let check = async move {
             let engine = engine.with_own_memory();
