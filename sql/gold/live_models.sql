@@ -1,4 +1,4 @@
--- Which version of each model answers: the newest that was not dropped, or the champion chosen since.
+-- Which version of each model answers: the newest not dropped, or the champion chosen since.
 -- grain: one row per model
 create or replace table gold.live_models as
 with
@@ -59,7 +59,7 @@ ranked as (
             versions.model = champions.model
             and versions.version = champions.version
             and champions.place = 1
-            and champions.set_at > newest.created_at
+            and newest.created_at < champions.set_at
 )
 
 select

@@ -37,12 +37,11 @@ pub(super) fn train(
         }
     }
     let mut warnings = plays.warnings.clone();
-    let metrics = match options.split {
-        SplitKind::Time => held_out::metrics(&plays, options, &mut warnings)?,
-        _ => {
-            warnings.push("split = 'none': nothing is held out, so nothing is measured".into());
-            Vec::new()
-        }
+    let metrics = if options.split == SplitKind::Time {
+        held_out::metrics(&plays, options, &mut warnings)?
+    } else {
+        warnings.push("split = 'none': nothing is held out, so nothing is measured".into());
+        Vec::new()
     };
     let als = fit(&plays.rows, &plays, options)?;
     if als

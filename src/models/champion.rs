@@ -32,17 +32,15 @@ pub(super) struct Champion {
 
 impl Estimate {
     /// The deciding one of a version's figures.
-    pub(super) fn of(metrics: impl Iterator<Item = Self> + Clone) -> Option<Self> {
-        let ranks = SPLITS
+    pub(super) fn of(metrics: &(impl Iterator<Item = Self> + Clone)) -> Option<Self> {
+        let mut ranks = SPLITS
             .iter()
             .flat_map(|split| PRIMARY.iter().map(move |metric| (*split, *metric)));
-        ranks
-            .filter_map(|(split, metric)| {
-                metrics
-                    .clone()
-                    .find(|found| found.split == split && found.metric == metric)
-            })
-            .next()
+        ranks.find_map(|(split, metric)| {
+            metrics
+                .clone()
+                .find(|found| found.split == split && found.metric == metric)
+        })
     }
 }
 
@@ -166,7 +164,7 @@ mod tests {
             estimate("test", "accuracy", 0.8, None),
             estimate("test", "auc", 0.7, Some(0.6)),
         ];
-        let found = Estimate::of(metrics.iter().cloned()).unwrap();
+        let found = Estimate::of(&metrics.iter().cloned()).unwrap();
         assert_eq!((found.split.as_str(), found.value), ("test", 0.7));
     }
 }

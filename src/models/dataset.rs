@@ -65,9 +65,10 @@ impl Dataset {
             };
             return Err(reader.error(&format!("{TOO_FEW_ROWS}: {cause}")));
         }
-        let mut dataset = match kept.len() == total {
-            true => every,
-            false => every.select(&kept),
+        let mut dataset = if kept.len() == total {
+            every
+        } else {
+            every.select(&kept)
         };
         dataset.warnings.extend(missing.warning(total, kept.len()));
         dataset.forget_unused();
@@ -89,9 +90,10 @@ impl Dataset {
     fn every_row(reader: &Reader<'_>, roles: Roles<'_>) -> Result<(Self, Missing)> {
         let codes =
             |name: Option<&str>, role: &str| name.map(|name| reader.codes(name, role)).transpose();
-        let (class, number) = match roles.is_regression {
-            true => (None, roles.label),
-            false => (roles.label, None),
+        let (class, number) = if roles.is_regression {
+            (None, roles.label)
+        } else {
+            (roles.label, None)
         };
         let label = codes(class, "label")?;
         let group = codes(roles.group, "group")?;
@@ -103,9 +105,12 @@ impl Dataset {
         let rows = columns.first().map_or(0, Vec::len);
         let mut missing = Missing::of(rows);
         for (name, column) in features.iter().zip(&columns) {
-            let is_bad = |row: usize| match roles.keeps_missing {
-                true => column[row].is_infinite(),
-                false => !column[row].is_finite(),
+            let is_bad = |row: usize| {
+                if roles.keeps_missing {
+                    column[row].is_infinite()
+                } else {
+                    !column[row].is_finite()
+                }
             };
             missing.look_at(Some(name), is_bad);
         }
@@ -208,11 +213,14 @@ impl Dataset {
         let dropped = self.rows() - kept.len();
         let mut dataset = self.select(&kept);
         if dropped > 0 {
-            let mut warning = format!("dropped {dropped} rows whose {column} another row has too");
-            if contradicting > 0 {
-                warning += &format!(", {contradicting} of them with another label");
-            }
-            dataset.warnings.push(warning);
+            let labels = if contradicting > 0 {
+                format!(", {contradicting} of them with another label")
+            } else {
+                String::new()
+            };
+            dataset.warnings.push(format!(
+                "dropped {dropped} rows whose {column} another row has too{labels}"
+            ));
         }
         dataset
     }

@@ -73,8 +73,9 @@ impl Judge {
 /// The most frequent class of `rows`, the first of equals.
 fn majority(of_row: &[u32], classes: usize, rows: &[usize]) -> u32 {
     let mut counts = vec![0_usize; classes];
-    rows.iter()
-        .for_each(|&row| counts[of_row[row] as usize] += 1);
+    for &row in rows {
+        counts[of_row[row] as usize] += 1;
+    }
     let most = counts.iter().max().copied().unwrap_or(0);
     let class = counts.iter().position(|&count| count == most).unwrap_or(0);
     u32::try_from(class).unwrap_or(u32::MAX)

@@ -133,7 +133,10 @@ fn choose(
     let Some(chosen) = candidates.iter().find(|candidate| candidate.is_chosen) else {
         return Err(Error::Internal("k-means: no number of clusters".into()));
     };
-    if !candidates.iter().any(|candidate| candidate.is_sound()) {
+    if !candidates
+        .iter()
+        .any(moodlake_udfs::kernels::kmeans_choice::Candidate::is_sound)
+    {
         let least = LEAST_SHARE * 100.0;
         warnings.push(format!(
             "no number of clusters from 2 to {most} has clusters that come back in bootstrap samples (stability of {LEAST_STABILITY}) and {least} % of the rows each: the choice of {} is weak",

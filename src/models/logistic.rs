@@ -216,9 +216,9 @@ mod tests {
 
     #[test]
     fn linfa_comes_to_the_same_probabilities() {
-        let scaler = Scaler::fit(&features().into_iter().collect::<Vec<f64>>(), 3);
-        let scaled = Rows::scaled(&features().into_iter().collect::<Vec<f64>>(), &scaler);
-        let scaled = Array2::from_shape_vec((scaled.len(), 3), scaled.to_vec()).unwrap();
+        let units = Scaler::fit(&features().into_iter().collect::<Vec<f64>>(), 3);
+        let rows = Rows::scaled(&features().into_iter().collect::<Vec<f64>>(), &units);
+        let scaled = Array2::from_shape_vec((rows.len(), 3), rows.to_vec()).unwrap();
         let near = |ours: f64, theirs: f64| {
             assert!((ours - theirs).abs() < 1e-5, "{ours} is not {theirs}");
         };

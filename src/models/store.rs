@@ -291,13 +291,13 @@ fn to_beat(champion: &Version, metrics: &[RecordBatch]) -> Result<Champion> {
     Ok(Champion {
         version: champion.version,
         label: champion.label.clone(),
-        estimate: Estimate::of(estimates.into_iter()),
+        estimate: Estimate::of(&estimates.into_iter()),
         is_trained: champion.is_trained,
     })
 }
 
 fn refusal(champion: Option<&Champion>, trained: &Trained) -> Option<String> {
-    let estimate = Estimate::of(trained.metrics.iter().map(Estimate::from));
+    let estimate = Estimate::of(&trained.metrics.iter().map(Estimate::from));
     let is_trained = trained.model.kind != ModelKind::Untrained;
     champion::refusal(
         champion,

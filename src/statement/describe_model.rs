@@ -199,8 +199,9 @@ fn value(row: &RecordBatch, name: &str) -> Result<String> {
     let column = row.column(row.schema().index_of(name)?);
     let column = cast(column, &DataType::Utf8)?;
     let texts = column.as_string::<i32>();
-    Ok(match texts.is_null(0) {
-        true => String::new(),
-        false => texts.value(0).to_owned(),
+    Ok(if texts.is_null(0) {
+        String::new()
+    } else {
+        texts.value(0).to_owned()
     })
 }

@@ -42,9 +42,10 @@ pub(super) fn parse(tokens: &[Token], text: &str) -> Result<Option<Statement>> {
         let name = words.existing("RETRAIN")?;
         let is_check = words.take(&["check"]);
         words.end("RETRAIN")?;
-        return Ok(Some(match is_check {
-            true => Statement::CheckModel(name),
-            false => Statement::Retrain(name),
+        return Ok(Some(if is_check {
+            Statement::CheckModel(name)
+        } else {
+            Statement::Retrain(name)
         }));
     }
     // A table may be called `model`.

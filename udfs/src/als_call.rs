@@ -28,7 +28,6 @@ impl Argument {
     /// What a value of another type becomes; one that cannot become it stays what it is, to be refused by name.
     pub(crate) fn coerced(self, given: &DataType) -> DataType {
         match self {
-            Self::Literal => given.clone(),
             Self::Text if is_text(given) => DataType::Utf8,
             Self::Number if is_numeric(given) => DataType::Float64,
             Self::Texts if element(given).is_some_and(is_text) => list_of(DataType::Utf8),

@@ -50,7 +50,7 @@ fn answer(area: Option<Area>, confidence: f64) -> Result<ScalarValue> {
         let std_error = area.std_error?;
         Some((area.area + side * deviations * std_error).clamp(0.0, 1.0))
     };
-    let values = vec![
+    let values = [
         ScalarValue::Float64(Some(area.area)),
         ScalarValue::Int64(Some(area.positives.cast_signed())),
         ScalarValue::Int64(Some(area.negatives.cast_signed())),

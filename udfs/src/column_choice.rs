@@ -15,9 +15,10 @@ pub(crate) fn column_type<'a>(
     input: &'a LogicalPlan,
     name: &str,
 ) -> Result<&'a DataType> {
-    match input.schema().fields().find(name) {
-        Some((_, field)) => Ok(field.data_type()),
-        None => plan_err!("{function}: the input has no column '{name}', which {argument} names"),
+    if let Some((_, field)) = input.schema().fields().find(name) {
+        Ok(field.data_type())
+    } else {
+        plan_err!("{function}: the input has no column '{name}', which {argument} names")
     }
 }
 

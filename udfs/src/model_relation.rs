@@ -128,13 +128,14 @@ impl Judged {
         let Some(class) = class else {
             return Ok((classes.len() == 2).then_some(2));
         };
-        match classes.iter().position(|known| known == class) {
-            Some(at) => Ok(Some(at + 1)),
-            None => plan_err!(
+        if let Some(at) = classes.iter().position(|known| known == class) {
+            Ok(Some(at + 1))
+        } else {
+            plan_err!(
                 "{function}: model '{}' has no class '{class}', expected one of {}",
                 self.model.name,
                 quoted(classes)
-            ),
+            )
         }
     }
 

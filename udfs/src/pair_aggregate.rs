@@ -95,13 +95,19 @@ impl PairAggregate {
 
     fn reading(&self) -> Reading {
         match self.columns {
-            Columns::Numbers => |function, values| match values {
-                [x, y, ..] => Ok([doubles(x), doubles(y)]),
-                _ => internal_err!("{function}: pairs have two sides"),
+            Columns::Numbers => |function, values| {
+                if let [x, y, ..] = values {
+                    Ok([doubles(x), doubles(y)])
+                } else {
+                    internal_err!("{function}: pairs have two sides")
+                }
             },
-            Columns::LabelAndNumber => |function, values| match values {
-                [label, number, ..] => Ok([labels(function, label)?, doubles(number)]),
-                _ => internal_err!("{function}: pairs have two sides"),
+            Columns::LabelAndNumber => |function, values| {
+                if let [label, number, ..] = values {
+                    Ok([labels(function, label)?, doubles(number)])
+                } else {
+                    internal_err!("{function}: pairs have two sides")
+                }
             },
         }
     }

@@ -88,12 +88,13 @@ struct Known<'a> {
 impl ContextProvider for Known<'_> {
     fn get_table_source(&self, name: TableReference) -> Result<Arc<dyn TableSource>> {
         let mut relations = self.relations.iter();
-        match relations.find(|(known, _)| *known == name.table()) {
-            Some((_, plan)) => Ok(provider_as_source(Arc::new(ViewTable::new(
+        if let Some((_, plan)) = relations.find(|(known, _)| *known == name.table()) {
+            Ok(provider_as_source(Arc::new(ViewTable::new(
                 (*plan).clone(),
                 None,
-            )))),
-            None => plan_err!("no relation '{name}'"),
+            ))))
+        } else {
+            plan_err!("no relation '{name}'")
         }
     }
 

@@ -48,7 +48,7 @@ impl Plays {
             batches,
         };
         let users = reader.codes(&options.user, "user")?;
-        let items = sorted_as_texts(reader.codes(&options.item, "item")?);
+        let items = sorted_as_texts(&reader.codes(&options.item, "item")?);
         let plays = options.plays.as_deref();
         let plays = plays.map(|name| reader.number(name, "plays")).transpose()?;
         let times = options.time.as_deref();
@@ -98,7 +98,7 @@ impl Plays {
 }
 
 /// The same names in the order of texts: other columns sort numbers by value.
-fn sorted_as_texts(codes: Codes) -> Codes {
+fn sorted_as_texts(codes: &Codes) -> Codes {
     let mut order: Vec<usize> = (0..codes.names.len()).collect();
     order.sort_unstable_by_key(|&at| &codes.names[at]);
     codes.renumbered(&order)

@@ -89,9 +89,10 @@ impl Labelled {
         let has = |column: &&str| schema.column_with_name(column).is_some();
         let present = |column: &str| Some(column).filter(has).map(str::to_owned);
         let group = reader.text("group")?;
-        let split = split(reader)?.unwrap_or(match group.is_some() || has(&GROUP_COLUMN) {
-            true => SplitKind::Artist,
-            false => SplitKind::Folds,
+        let split = split(reader)?.unwrap_or(if group.is_some() || has(&GROUP_COLUMN) {
+            SplitKind::Artist
+        } else {
+            SplitKind::Folds
         });
         let mut time = reader.text("time")?;
         if split == SplitKind::Time && time.is_none() {

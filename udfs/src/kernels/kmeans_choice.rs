@@ -145,7 +145,6 @@ fn candidate(
 
 /// The mean silhouette of at most [`SILHOUETTE_ROWS`] rows and its standard error; `None` inside where there is none.
 #[must_use]
-#[expect(clippy::option_option, reason = "the outer one is for being stopped")]
 pub fn sampled_silhouette(
     rows: &Rows,
     clustering: &Clustering,

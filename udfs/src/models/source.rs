@@ -184,13 +184,14 @@ impl Versions {
             return Ok(version);
         }
         let alias = selector.to_lowercase();
-        match self.aliases.get(&alias) {
-            Some(version) => Ok(*version),
-            None => plan_err!(
+        if let Some(version) = self.aliases.get(&alias) {
+            Ok(*version)
+        } else {
+            plan_err!(
                 "model '{name}' has no alias '{selector}', the current version is {}: give one with ALTER MODEL {name} SET ALIAS {alias} = {}",
                 self.current,
                 self.current
-            ),
+            )
         }
     }
 }

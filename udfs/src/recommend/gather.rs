@@ -159,7 +159,7 @@ impl Accumulator for Gathering {
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        for row in 0..states.first().map_or(0, |first| first.len()) {
+        for row in 0..states.first().map_or(0, arrow::array::Array::len) {
             self.listening.absorb(&decode(states, row)?);
         }
         Ok(())
@@ -289,41 +289,45 @@ fn decode(lists: &[ArrayRef], row: usize) -> Result<Listening> {
 }
 
 fn items_at(list: &ArrayRef, row: usize) -> Result<ArrayRef> {
-    match list.as_list_opt::<i32>() {
-        Some(list) => Ok(list.value(row)),
-        None => internal_err!(
+    if let Some(list) = list.as_list_opt::<i32>() {
+        Ok(list.value(row))
+    } else {
+        internal_err!(
             "{GATHER_LISTENING}: expected a list, got {}",
             list.data_type()
-        ),
+        )
     }
 }
 
 fn texts(column: &ArrayRef) -> Result<&StringArray> {
-    match column.as_string_opt::<i32>() {
-        Some(column) => Ok(column),
-        None => internal_err!(
+    if let Some(column) = column.as_string_opt::<i32>() {
+        Ok(column)
+    } else {
+        internal_err!(
             "{GATHER_LISTENING}: expected text, got {}",
             column.data_type()
-        ),
+        )
     }
 }
 
 fn doubles(column: &ArrayRef) -> Result<&Float64Array> {
-    match column.as_primitive_opt::<Float64Type>() {
-        Some(column) => Ok(column),
-        None => internal_err!(
+    if let Some(column) = column.as_primitive_opt::<Float64Type>() {
+        Ok(column)
+    } else {
+        internal_err!(
             "{GATHER_LISTENING}: expected doubles, got {}",
             column.data_type()
-        ),
+        )
     }
 }
 
 fn flags(column: &ArrayRef) -> Result<&BooleanArray> {
-    match column.as_boolean_opt() {
-        Some(column) => Ok(column),
-        None => internal_err!(
+    if let Some(column) = column.as_boolean_opt() {
+        Ok(column)
+    } else {
+        internal_err!(
             "{GATHER_LISTENING}: expected flags, got {}",
             column.data_type()
-        ),
+        )
     }
 }

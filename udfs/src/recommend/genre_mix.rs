@@ -1,6 +1,6 @@
 //! The listener's own mix of genres, and how far a list is from it.
 //!
-//! Source: Steck 2018, Calibrated recommendations, RecSys, doi:10.1145/3240323.3240372, equations 5 and 6, with one genre
+//! Source: Steck 2018, Calibrated recommendations, `RecSys`, doi:10.1145/3240323.3240372, equations 5 and 6, with one genre
 //! for each track and his alpha of 0.01.
 
 use super::{catalogue::Catalogue, listening::Listening};
@@ -34,7 +34,9 @@ impl GenreMix {
         if total <= 0.0 {
             return None;
         }
-        shares.iter_mut().for_each(|share| *share /= total);
+        for share in &mut shares {
+            *share /= total;
+        }
         Some(Self {
             chosen: vec![0.0; shares.len()],
             shares,

@@ -317,7 +317,9 @@ mod tests {
 
     fn listening(plays: &[Play]) -> Listening {
         let mut listening = Listening::default();
-        plays.iter().for_each(|play| listening.add(play));
+        for play in plays {
+            listening.add(play);
+        }
         listening
     }
 

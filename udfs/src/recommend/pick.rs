@@ -329,7 +329,7 @@ impl Picking {
             texts(|(user_id, ..)| (*user_id).to_owned()),
             texts(|(_, mode, _)| mode.name().to_owned()),
             Arc::new(fits.collect::<Int64Array>()),
-            texts(|(.., status)| status.status.to_owned()),
+            texts(|(.., status)| status.name.to_owned()),
             texts(|(.., status)| status.reason.to_owned()),
         ];
         Ok(StructArray::try_new(fields, columns, None)?)

@@ -209,7 +209,7 @@ pub(super) fn coach(ground: &Ground, coaching: &Coaching, k: usize) -> Vec<Pick>
 /// The tracks that stay where the listener is, best first, and then those that rise, lowest first.
 ///
 /// The place `j` of the `m` that rise is filled by a track of at most `ceiling(j / m)`; where there is none for a place
-/// the list is shorter, and what would then rise too early is left out.
+/// the list is shorter, and ends before what would then rise too early.
 fn ramp(
     ground: &Ground,
     allowed: &Allowed,
@@ -256,11 +256,13 @@ fn ramp(
         };
         valence(*left).total_cmp(&valence(*right)).then_with(by_id)
     });
-    let ceiling = |at: usize, length: usize| step.ceiling(count(at + 1) / count(length));
-    while let Some(early) =
-        (0..rises.len()).find(|at| valence(rises[*at]) > ceiling(*at, rises.len()))
-    {
-        rises.remove(early);
+    let rises_early = |rises: &[usize]| {
+        let ceiling = |at: usize| step.ceiling(count(at + 1) / count(rises.len()));
+        (0..rises.len()).any(|at| valence(rises[at]) > ceiling(at))
+    };
+    // A list that leads less far leaves each place more room.
+    while rises_early(&rises) {
+        rises.pop();
     }
     start.into_iter().chain(rises).collect()
 }
@@ -281,6 +283,7 @@ fn count(places: usize) -> f64 {
 fn whole(places: f64) -> usize {
     places as usize
 }
+
 /// The least value that is at least as great as a share of the values (nearest rank); infinity for no values.
 fn percentile(values: &[f64], share: f64) -> f64 {
     if values.is_empty() {

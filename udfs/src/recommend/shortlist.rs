@@ -108,12 +108,12 @@ impl<'a> Shortlist<'a> {
 
     /// Offers more tracks.
     pub(super) fn offer(&mut self, candidates: impl Iterator<Item = usize>, scores: &[f64]) {
-        let scored = |candidate: usize| Scored {
+        let on_offer = |candidate: usize| Scored {
             score: scores[candidate],
             candidate,
             track_id: self.catalogue.track_id(candidate),
         };
-        let more: BinaryHeap<Scored<'a>> = candidates.map(scored).collect();
+        let more: BinaryHeap<Scored<'a>> = candidates.map(on_offer).collect();
         if self.open.is_empty() {
             self.open = more;
         } else {

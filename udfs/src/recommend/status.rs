@@ -14,16 +14,12 @@ pub(super) const RECOMMENDATION_STATUS: &str = "recommendation_status";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Status {
     pub(super) fits: usize,
-    pub(super) status: &'static str,
+    pub(super) name: &'static str,
     pub(super) reason: &'static str,
 }
 
-fn told(fits: usize, status: &'static str, reason: &'static str) -> Status {
-    Status {
-        fits,
-        status,
-        reason,
-    }
+fn told(fits: usize, name: &'static str, reason: &'static str) -> Status {
+    Status { fits, name, reason }
 }
 
 /// For a listener none of whose plays has features, so that there is nothing to compare with.

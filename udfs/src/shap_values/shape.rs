@@ -62,9 +62,8 @@ pub(super) fn wide(model: &Model, explained: &Explained) -> Result<ArrayRef> {
     let rows = 0..explained.rows();
     let column = |value: &dyn Fn(usize) -> f64| -> ArrayRef {
         let values = rows.clone();
-        Arc::new(Float64Array::from_iter(
-            values.map(|row| explained.is_known(row).then(|| value(row))),
-        ))
+        let known = values.map(|row| explained.is_known(row).then(|| value(row)));
+        Arc::new(known.collect::<Float64Array>())
     };
     let classes: StringArray = rows.clone().map(|row| explained.label(row)).collect();
     let mut columns: Vec<ArrayRef> = vec![

@@ -9,6 +9,7 @@ use crate::session::{
 };
 
 /// Every row of `coached` that breaks a promise of the policy, computed by SQL of its own from the tables.
+#[expect(clippy::too_many_lines, reason = "one query")]
 fn broken(coached: &str, pace: &str) -> String {
     let caps = POLICY
         .map(|(name, _)| format!("max(value) filter (where name = '{name}') as {name}"))
