@@ -427,6 +427,9 @@ fn with_allowed_models(
         // A function that every session has anew cannot be refused.
         let _ = state.register_udf(function);
     }
+    for function in moodlake_udfs::aggregate_functions(&allowed) {
+        let _ = state.register_udaf(function);
+    }
     for (name, function) in moodlake_udfs::table_functions(&allowed) {
         state.register_udtf(name, function);
     }

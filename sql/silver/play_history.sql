@@ -76,10 +76,10 @@ select
     days_since_second,
     days_since_artist,
     is_completed,
-    -- Unknown while the thirty days are not over and nothing came.
+    -- Unknown until the thirty days are over, even if it came again: else the latest would all be
+    -- replays.
     case
-        when next_day <= played_day + 30 then true
-        when last_day >= played_day + 30 then false
+        when last_day >= played_day + 30 then coalesce(next_day <= played_day + 30, false)
     end as is_replayed,
     next_day is null as is_last_of_track
 from looked_back;

@@ -145,6 +145,17 @@ impl Lake {
         Ok(Some(Arc::new(Snapshot::new(name.clone(), table, None)?)))
     }
 
+    /// How many of a snapshot's files are there no more.
+    fn missing_files(&self, snapshot: &Snapshot) -> usize {
+        let folder = self.folder(&snapshot.name);
+        let is_missing = |path: &str| !folder.join(path).exists();
+        let Ok(state) = snapshot.table.snapshot() else {
+            return 0;
+        };
+        let log = state.log_data();
+        log.iter().filter(|file| is_missing(&file.path())).count()
+    }
+
     /// A table in a state that was recorded, `version` and all, with its files.
     pub(super) async fn at_state(
         &self,
@@ -169,16 +180,11 @@ impl Lake {
         if snapshot.state() != state {
             return Err(gone("the table was made anew since"));
         }
-        let files = snapshot.table.get_file_uris();
-        let files = files.map_err(|error| lake_error(name, error))?;
-        let is_there =
-            |uri: &String| std::path::Path::new(uri.trim_start_matches("file://")).exists();
-        let files: Vec<String> = files.collect();
-        match files.iter().filter(|uri| !is_there(uri)).count() {
+        match self.missing_files(&snapshot) {
             0 => Ok(snapshot),
             missing => Err(gone(&format!(
                 "{missing} of its {} files were vacuumed",
-                files.len()
+                snapshot.file_count()
             ))),
         }
     }

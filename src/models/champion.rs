@@ -1,7 +1,7 @@
 //! Which version is the champion: the first, until one has shown to be better.
 //!
 //! A new version becomes champion only if the lower end of the 95 % interval of its figure is above the champion's
-//! figure, both of the same kind and measured on the same kind of split. All figures compared here are better when higher.
+//! figure, both of the same kind, for the same label and classes, measured on the same kind of split. All figures compared here are better when higher.
 
 use std::fmt;
 
@@ -21,11 +21,11 @@ pub(super) struct Estimate {
     pub(super) ci_low: Option<f64>,
 }
 
-/// What a new version has to beat.
+/// What versions are compared by.
 #[derive(Clone, Debug)]
-pub(super) struct Champion {
-    pub(super) version: i64,
-    pub(super) label: String,
+pub(super) struct Contender {
+    /// The label, how rows were held out, and the classes: figures of different ones cannot be compared.
+    pub(super) task: [String; 3],
     pub(super) estimate: Option<Estimate>,
     pub(super) is_trained: bool,
 }
@@ -33,9 +33,12 @@ pub(super) struct Champion {
 impl Estimate {
     /// The deciding one of a version's figures.
     pub(super) fn of(metrics: &(impl Iterator<Item = Self> + Clone)) -> Option<Self> {
+        // How well training rows are met says something of clusters alone: labels can be learned by heart.
+        let is_fair = |split: &str, metric: &str| split != "train" || metric == "silhouette";
         let mut ranks = SPLITS
             .iter()
-            .flat_map(|split| PRIMARY.iter().map(move |metric| (*split, *metric)));
+            .flat_map(|split| PRIMARY.iter().map(move |metric| (*split, *metric)))
+            .filter(|(split, metric)| is_fair(split, metric));
         ranks.find_map(|(split, metric)| {
             metrics
                 .clone()
@@ -65,29 +68,28 @@ impl fmt::Display for Estimate {
     }
 }
 
-/// Why a version that was trained on `label` and has `estimate` does not become champion; none if it does.
-pub(super) fn refusal(
-    champion: Option<&Champion>,
-    label: Option<&str>,
-    is_trained: bool,
-    estimate: Option<&Estimate>,
-) -> Option<String> {
-    let champion = champion?;
-    let number = champion.version;
+/// Why `new` does not become champion instead of the `champion` with that number; none if it does.
+pub(super) fn refusal(champion: Option<(i64, &Contender)>, new: &Contender) -> Option<String> {
+    let (number, champion) = champion?;
     if !champion.is_trained {
         return None;
     }
-    if !is_trained {
+    if !new.is_trained {
         return Some(format!(
             "not champion, as it is not trained: version {number} stays"
         ));
     }
-    if champion.label != label.unwrap_or_default() {
+    let differing = ["label", "split", "classes"]
+        .iter()
+        .zip(&champion.task)
+        .zip(&new.task)
+        .find(|((_, old), new)| old != new);
+    if let Some(((what, _), _)) = differing {
         return Some(format!(
-            "not champion, as version {number} predicts another label: the two cannot be compared"
+            "not champion, as version {number} has another {what}: the two cannot be compared"
         ));
     }
-    let (Some(old), Some(new)) = (&champion.estimate, estimate) else {
+    let (Some(old), Some(new)) = (&champion.estimate, &new.estimate) else {
         return Some(format!(
             "not champion, as it or version {number} has no figure to be compared by"
         ));
@@ -119,10 +121,9 @@ mod tests {
         }
     }
 
-    fn champion(estimate: Estimate) -> Champion {
-        Champion {
-            version: 3,
-            label: "mood".into(),
+    fn contender(estimate: Estimate) -> Contender {
+        Contender {
+            task: ["mood".into(), "artist".into(), "[]".into()],
             estimate: Some(estimate),
             is_trained: true,
         }
@@ -130,31 +131,40 @@ mod tests {
 
     #[test]
     fn only_a_lower_bound_above_the_champion_wins() {
-        let old = champion(estimate("test", "auc", 0.80, Some(0.78)));
-        let refused = |new: Estimate| refusal(Some(&old), Some("mood"), true, Some(&new));
+        let old = contender(estimate("test", "auc", 0.80, Some(0.78)));
+        let refused = |new: Estimate| refusal(Some((3, &old)), &contender(new));
         assert_eq!(refused(estimate("test", "auc", 0.83, Some(0.801))), None);
         assert_eq!(
             refused(estimate("test", "auc", 0.83, Some(0.79))).unwrap(),
             "not champion, as its auc 0.8300 (test, at least 0.7900) does not beat the 0.8000 of version 3"
         );
         assert!(refused(estimate("test", "auc", 0.9, None)).is_some());
-        assert!(refused(estimate("train", "auc", 0.9, Some(0.89))).is_some());
+        assert!(refused(estimate("out_of_fold", "auc", 0.9, Some(0.89))).is_some());
         assert!(refused(estimate("test", "r2", 0.9, Some(0.89))).is_some());
-        let new = estimate("test", "auc", 0.9, Some(0.89));
-        assert!(refusal(Some(&old), Some("genre"), true, Some(&new)).is_some());
+    }
+
+    #[test]
+    fn what_answers_another_question_is_not_compared() {
+        let old = contender(estimate("test", "auc", 0.80, Some(0.78)));
+        for (at, what) in ["label", "split", "classes"].iter().enumerate() {
+            let mut new = contender(estimate("test", "auc", 0.9, Some(0.89)));
+            new.task[at] = "other".into();
+            let refused = refusal(Some((3, &old)), &new).unwrap();
+            assert!(refused.contains(&format!("another {what}")), "{refused}");
+        }
     }
 
     #[test]
     fn the_first_version_wins_and_any_trained_one_beats_one_that_waits() {
-        assert_eq!(refusal(None, None, false, None), None);
-        let waiting = Champion {
+        let trained = contender(estimate("test", "auc", 0.8, None));
+        let waiting = Contender {
             estimate: None,
             is_trained: false,
-            ..champion(estimate("test", "auc", 0.0, None))
+            ..trained.clone()
         };
-        assert_eq!(refusal(Some(&waiting), Some("mood"), true, None), None);
-        let trained = champion(estimate("test", "auc", 0.8, None));
-        assert!(refusal(Some(&trained), Some("mood"), false, None).is_some());
+        assert_eq!(refusal(None, &waiting), None);
+        assert_eq!(refusal(Some((1, &waiting)), &trained), None);
+        assert!(refusal(Some((1, &trained)), &waiting).is_some());
     }
 
     #[test]
@@ -166,5 +176,8 @@ mod tests {
         ];
         let found = Estimate::of(&metrics.iter().cloned()).unwrap();
         assert_eq!((found.split.as_str(), found.value), ("test", 0.7));
+        assert_eq!(Estimate::of(&metrics[..1].iter().cloned()), None);
+        let clusters = [estimate("train", "silhouette", 0.4, None)];
+        assert!(Estimate::of(&clusters.iter().cloned()).is_some());
     }
 }

@@ -256,6 +256,9 @@ impl Trainer<'_> {
     }
 
     fn fit(&self, rows: &[usize], described: &str, start: Start<'_>) -> Result<Learned> {
+        if rows.is_empty() {
+            return Err(self.error(&format!("{TOO_FEW_ROWS}: there are none among {described}")));
+        }
         let rows = self.rows(rows);
         self.check_classes_of(&rows, described)?;
         self.learner.fit(&rows, start)
@@ -267,6 +270,11 @@ impl Trainer<'_> {
         let (watched, training): (Vec<usize>, Vec<usize>) = rows
             .iter()
             .partition(|&&row| parts[row] == Part::Validation);
+        if watched.is_empty() {
+            return Err(self.error(&format!(
+                "{TOO_FEW_ROWS}: early stopping has none of {described} to watch, leave early_stopping_rounds out or give it rows of more groups"
+            )));
+        }
         let described = format!("those of {described} that early stopping does not watch");
         self.fit(&training, &described, Start::Watching(&self.rows(&watched)))
     }

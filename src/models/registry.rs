@@ -275,7 +275,7 @@ fn checksum(artifact: &str) -> String {
     blake3::hash(artifact.as_bytes()).to_hex().to_string()
 }
 
-fn json(value: &impl Serialize) -> Result<String> {
+pub(super) fn json(value: &impl Serialize) -> Result<String> {
     serde_json::to_string(value).map_err(|error| Error::Internal(format!("model as JSON: {error}")))
 }
 

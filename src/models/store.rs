@@ -13,7 +13,7 @@ use moodlake_udfs::{ModelKind, ModelSource};
 
 use super::{
     Trained,
-    champion::{self, Champion, Estimate},
+    champion::{self, Contender, Estimate},
     registry::{self, Registry, Version},
 };
 use crate::{
@@ -33,7 +33,7 @@ const ALIASES: &str = "aliases";
 /// The tables of the schema in which models stand too.
 pub(crate) const REGISTRY_TABLES: [&str; 3] = [MODELS, METRICS, ALIASES];
 /// What [`Registry::read`] reads: a file for each version, so the fewer columns the better.
-const MODEL_COLUMNS: &str = "model, version, type, status, created_at, label, statement, reads, artifact_blake3, format_version";
+const MODEL_COLUMNS: &str = "model, version, type, status, created_at, label, split, classes, statement, reads, artifact_blake3, format_version";
 /// How often a new version looks for a number that no other process has taken meanwhile.
 const MOST_ATTEMPTS: u32 = 10;
 
@@ -197,10 +197,16 @@ impl Engine {
         let version = registry::next_version(&models, &metrics, name)?;
         let mut trained = trained.clone();
         let champion = registered.champion(name);
-        let champion = champion
-            .map(|champion| to_beat(champion, &metrics))
-            .transpose()?;
-        let refusal = refusal(champion.as_ref(), &trained);
+        let refusal = match champion {
+            Some(champion) => {
+                let to_beat = contender(champion, &metrics)?;
+                champion::refusal(
+                    Some((champion.version, &to_beat)),
+                    &trained_contender(&trained)?,
+                )
+            }
+            None => None,
+        };
         let is_champion = refusal.is_none();
         trained.warnings.extend(refusal);
         if !trained.metrics.is_empty() {
@@ -285,26 +291,26 @@ pub(crate) fn exists(name: &str) -> Error {
     ))
 }
 
-/// What a new version of a model has to beat, from the rows of `ml.metrics`.
-fn to_beat(champion: &Version, metrics: &[RecordBatch]) -> Result<Champion> {
-    let estimates = registry::estimates(metrics, champion)?;
-    Ok(Champion {
-        version: champion.version,
-        label: champion.label.clone(),
+/// A version with its figures in the rows of `ml.metrics`.
+fn contender(version: &Version, metrics: &[RecordBatch]) -> Result<Contender> {
+    let estimates = registry::estimates(metrics, version)?;
+    Ok(Contender {
+        task: [&version.label, &version.split, &version.classes].map(Clone::clone),
         estimate: Estimate::of(&estimates.into_iter()),
-        is_trained: champion.is_trained,
+        is_trained: version.is_trained,
     })
 }
 
-fn refusal(champion: Option<&Champion>, trained: &Trained) -> Option<String> {
-    let estimate = Estimate::of(&trained.metrics.iter().map(Estimate::from));
-    let is_trained = trained.model.kind != ModelKind::Untrained;
-    champion::refusal(
-        champion,
-        trained.label.as_deref(),
-        is_trained,
-        estimate.as_ref(),
-    )
+fn trained_contender(trained: &Trained) -> Result<Contender> {
+    Ok(Contender {
+        task: [
+            trained.label.clone().unwrap_or_default(),
+            trained.options.split().name().to_owned(),
+            registry::json(&trained.classes)?,
+        ],
+        estimate: Estimate::of(&trained.metrics.iter().map(Estimate::from)),
+        is_trained: trained.model.kind != ModelKind::Untrained,
+    })
 }
 
 /// A model's row of `system.tables`.

@@ -122,7 +122,7 @@ impl Properties {
     async fn put_metrics(&mut self, scope: &Scope, of_version: &str) -> Result<()> {
         let sql = format!(
             "select concat(split, ' ', metric), \
-             concat(round(value, 6), coalesce(concat(' (', round(ci_low, 6), ' to ', round(ci_high, 6), ')'), ''), ', n ', n) \
+             concat(round(value, 6), coalesce(' (' || round(ci_low, 6) || ' to ' || round(ci_high, 6) || ')', ''), ', n ', n) \
              from ml.metrics {of_version} order by split, metric"
         );
         for row in rows(scope, &sql).await? {

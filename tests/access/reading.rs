@@ -300,13 +300,33 @@ async fn a_model_is_used_by_those_only_who_may_however_they_name_it() {
             .await,
         "no SELECT on ml.halves",
     );
+    for sql in [
+        "select als_fold_in('halves', 'x', 1)",
+        "select als_fold_in($$halves@champion$$, 'x', 1)",
+        "select * from ml_weights(model => $$halves$$)",
+    ] {
+        refused(lake.proxy(sql).await, "no SELECT on ml.halves");
+    }
     refused(
         lake.proxy("select ml_predict($$nomodel$$, 1.0)").await,
         "no SELECT on ml.nomodel",
     );
+    for sql in ["describe model halves", "retrain halves check"] {
+        refused(lake.proxy(sql).await, "no SELECT on ml.halves");
+    }
+    for sql in [
+        "alter model halves set alias champion = 1",
+        "alter model halves drop alias champion",
+        "retrain halves",
+    ] {
+        refused(lake.proxy(sql).await, "no DROP on ml.halves");
+    }
     lake.owner("grant select on schema ml to gate")
         .await
         .unwrap();
+    assert!(lake.proxy("describe model halves").await.is_ok());
+    let checked = lake.proxy("retrain halves check").await.unwrap();
+    assert!(checked.ends_with("true"), "{checked}");
     for sql in uses {
         let done = lake.proxy(sql).await;
         assert!(done.is_ok(), "{sql}: {done:?}");

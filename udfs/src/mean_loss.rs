@@ -43,7 +43,8 @@ impl Loss {
         for row in 0..labels.len() {
             let is_present = present.as_ref().is_none_or(|present| present.is_valid(row));
             let probability = probabilities.value(row);
-            if is_present && !(0.0..=1.0).contains(&probability) {
+            let is_possible = probability.is_nan() || (0.0..=1.0).contains(&probability);
+            if is_present && !is_possible {
                 return exec_err!(
                     "{}: argument 'probability' must lie between 0 and 1, got {probability}",
                     self.function

@@ -50,6 +50,10 @@ pub struct Version {
     pub checksum: String,
     /// The column that it predicts; empty without one.
     pub label: String,
+    /// How rows were held out.
+    pub split: String,
+    /// The label's classes as JSON.
+    pub classes: String,
     /// Whether it has parameters.
     pub is_trained: bool,
     /// When it was made, in microseconds since 1970.
@@ -70,6 +74,7 @@ impl Registry {
             let (names, statuses, kinds) = (text("model")?, text("status")?, text("type")?);
             let (statements, reads) = (text("statement")?, text("reads")?);
             let (checksums, labels) = (text("artifact_blake3")?, text("label")?);
+            let (splits, classes) = (text("split")?, text("classes")?);
             let created_at = integers(batch, "created_at")?;
             let numbers = integers(batch, "version")?;
             let formats = integers(batch, "format_version")?;
@@ -87,6 +92,8 @@ impl Registry {
                     reads: reads[row].clone(),
                     checksum: checksums[row].clone(),
                     label: labels[row].clone(),
+                    split: splits[row].clone(),
+                    classes: classes[row].clone(),
                     is_trained: statuses[row] != UNTRAINED,
                     created_at: created_at[row],
                     format: formats[row],

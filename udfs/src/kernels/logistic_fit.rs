@@ -51,7 +51,7 @@ pub struct LogisticFit {
     /// `[n_columns]`
     pub intercepts: Vec<f64>,
     /// Standard errors of the coefficients of raw features, the intercept's last; shape `[n_columns][n_features + 1]`, empty
-    /// where the Hessian has no inverse.
+    /// where the Hessian has no inverse or classes are weighted.
     pub std_errors: Vec<Vec<f64>>,
     /// Whether the gradient is as good as 0.
     pub is_converged: bool,
@@ -115,12 +115,16 @@ pub fn fit(
     };
     let (point, iterations) = minimum(problem, &scaler, start, max_iterations, stop)?;
     let by_column = || point.coefficients.chunks_exact(size);
+    // The inverse Hessian takes a weight for a number of rows, which those of classes are not.
+    let is_weighted = !problem.class_weights.is_empty();
+    let errors = (!is_weighted).then(|| std_errors(problem, &scaler, &point.sums.curvature));
+    let errors = errors.flatten();
     Some(LogisticFit {
         weights: by_column()
             .map(|column| column[..n_features].to_vec())
             .collect(),
         intercepts: by_column().map(|column| column[n_features]).collect(),
-        std_errors: std_errors(problem, &scaler, &point.sums.curvature).unwrap_or_default(),
+        std_errors: errors.unwrap_or_default(),
         is_converged: point.norm <= ACCEPTED_GRADIENT_PER_ROW,
         is_separated: point.sums.misplaced == 0,
         iterations,
@@ -383,6 +387,7 @@ mod tests {
             ],
         );
         assert_near(&fitted.intercepts, &[0.068_685_744_063_758_95]);
+        assert!(fitted.std_errors.is_empty());
     }
 
     #[test]

@@ -43,7 +43,9 @@ impl Metric {
         let half = format!("{DEVIATIONS} * {deviation} / sqrt(cast(n as double))");
         Self {
             interval: Some((
-                format!("greatest({mean} - {half}, 0.0)"),
+                format!(
+                    "case when {deviation} is not null then greatest({mean} - {half}, 0.0) end"
+                ),
                 format!("{mean} + {half}"),
             )),
             ..Self::plain(name, mean)
