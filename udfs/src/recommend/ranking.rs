@@ -209,7 +209,7 @@ pub(super) fn coach(ground: &Ground, coaching: &Coaching, k: usize) -> Vec<Pick>
 /// The tracks that stay where the listener is, best first, and then those that rise, lowest first.
 ///
 /// The place `j` of the `m` that rise is filled by a track of at most `ceiling(j / m)`; where there is none for a place
-/// the list is shorter, and ends before what would then rise too early.
+/// the list is shorter, and what would then rise too early is left out.
 fn ramp(
     ground: &Ground,
     allowed: &Allowed,
@@ -256,15 +256,32 @@ fn ramp(
         };
         valence(*left).total_cmp(&valence(*right)).then_with(by_id)
     });
-    let rises_early = |rises: &[usize]| {
-        let ceiling = |at: usize| step.ceiling(count(at + 1) / count(rises.len()));
-        (0..rises.len()).any(|at| valence(rises[at]) > ceiling(at))
-    };
-    // A list that leads less far leaves each place more room.
-    while rises_early(&rises) {
-        rises.pop();
-    }
-    start.into_iter().chain(rises).collect()
+    let valences: Vec<f64> = rises.iter().map(|&candidate| valence(candidate)).collect();
+    let places = places(&valences, |share| step.ceiling(share));
+    start
+        .into_iter()
+        .chain(places.into_iter().map(|at| rises[at]))
+        .collect()
+}
+
+/// Which of some rising `valences` to keep, so that as many as can be stand in places that allow them: place `j` of `m`
+/// at most `ceiling(j / m)`. The shorter a list, the earlier its places allow much; of lists of one length the one that
+/// leads furthest is taken.
+fn places(valences: &[f64], ceiling: impl Fn(f64) -> f64) -> Vec<usize> {
+    let allows =
+        |at: usize, length: usize, valence: f64| valence <= ceiling(count(at + 1) / count(length));
+    let fits = |length: &usize| (0..*length).all(|at| allows(at, *length, valences[at]));
+    let length = (0..=valences.len()).rev().find(fits).unwrap_or_default();
+    let mut left = valences.len();
+    let mut kept: Vec<usize> = (0..length)
+        .rev()
+        .filter_map(|at| {
+            left = (0..left).rfind(|&other| allows(at, length, valences[other]))?;
+            Some(left)
+        })
+        .collect();
+    kept.reverse();
+    kept
 }
 
 #[expect(
@@ -305,6 +322,15 @@ fn percentile(values: &[f64], share: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn as_many_rise_as_have_a_place_and_the_last_is_the_furthest() {
+        let kept = |valences: &[f64]| places(valences, |share| 0.10 * share);
+        assert_eq!(kept(&[0.025, 0.05, 0.075, 0.1]), [0, 1, 2, 3]);
+        assert_eq!(kept(&[0.04, 0.05, 0.06, 0.07, 0.08, 0.09, 0.1]), [1, 6]);
+        assert_eq!(kept(&[0.09, 0.095]), [1]);
+        assert_eq!(kept(&[]), [0; 0]);
+    }
 
     #[test]
     fn a_percentile_is_no_less_than_its_share_of_the_values() {
