@@ -88,7 +88,7 @@ def test_others_are_answered_meanwhile(own, connection, sql):
         started = time.monotonic()
         for _ in range(20):
             assert answers(own)
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 30
         assert heavy.is_alive()
         cursor.adbc_cancel()
         heavy.join(10)
