@@ -1,3 +1,24 @@
+-- Plays that are said to be replayed, or not, before their thirty days are over.
+with
+
+latest as (
+    select
+        user_id,
+        max(played_at) as last_at
+    from silver.plays
+    group by user_id
+)
+
+select
+    history.play_id,
+    history.played_at,
+    latest.last_at
+from silver.play_history as history
+inner join latest on history.user_id = latest.user_id
+where
+    history.is_replayed is not null
+    and history.played_at > latest.last_at - interval '30 days';
+
 -- Plays that are missing, doubled, or know more than was known when they began.
 with
 
@@ -31,24 +52,3 @@ select
 from silver.play_history
 group by play_id
 having count(*) > 1;
-
--- Plays that are said to be replayed, or not, before their thirty days are over.
-with
-
-latest as (
-    select
-        user_id,
-        max(played_at) as last_at
-    from silver.plays
-    group by user_id
-)
-
-select
-    history.play_id,
-    history.played_at,
-    latest.last_at
-from silver.play_history as history
-inner join latest on history.user_id = latest.user_id
-where
-    history.is_replayed is not null
-    and history.played_at > latest.last_at - interval '30 days';
